@@ -1,0 +1,178 @@
+# Tickstream. `make help` lists what there is to make.
+#
+# CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX and DESTDIR are respected; V=1 shows the commands; MODE=debug or MODE=asan
+# builds otherwise, into a directory of its own.
+
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+MODE ?= release
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+Q := $(if $(V),,@)
+
+BUILD := build/$(CC)-$(MODE)
+PROGRAM := $(BUILD)/tickstream
+
+PACKAGES := libuv fcgi jansson libxml-2.0 hiredis libcrypto
+# Debian's libfcgi has had its .pc file under two names.
+PKG_CONFIG ?= pkg-config
+FOUND := $(foreach p,$(PACKAGES),$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo $(p)))
+HAS_TLS := $(shell $(PKG_CONFIG) --exists hiredis_ssl 2>/dev/null && echo yes)
+
+# Flags that some of our compilers do not know are tried first.
+probe = $(shell echo 'int x;' | $(CC) -Werror $(1) -c -x c - -o /dev/null 2>/dev/null && echo '$(1)')
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+    -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla $(if $(CI),-Werror)
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE \
+    $(call probe,-fcf-protection=full) $(call probe,-ftrivial-auto-var-init=zero) \
+    $(call probe,-fno-delete-null-pointer-checks) -fno-strict-overflow
+OPTIMIZE_release := -O2 -g -D_FORTIFY_SOURCE=2
+OPTIMIZE_debug := -O0 -g3
+OPTIMIZE_asan := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+OPTIMIZE_fuzz := $(OPTIMIZE_asan) -fsanitize=fuzzer-no-link
+
+ALL_CPPFLAGS := -D_GNU_SOURCE -DTICKSTREAM_VERSION='"$(VERSION)"' $(if $(HAS_TLS),-DTICKSTREAM_REDIS_TLS) \
+    -Icommon -Ihandler -I$(BUILD) $(if $(FOUND),$(shell $(PKG_CONFIG) --cflags $(FOUND))) $(CPPFLAGS)
+ALL_CFLAGS := -std=c17 $(OPTIMIZE_$(MODE)) $(HARDENING) $(WARNINGS) $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(filter -fsanitize=address%,$(OPTIMIZE_$(MODE))) $(LDFLAGS)
+LIBS := $(if $(filter fcgi,$(FOUND)),,-lfcgi) $(if $(HAS_TLS),$(shell $(PKG_CONFIG) --libs hiredis_ssl)) \
+    $(if $(FOUND),$(shell $(PKG_CONFIG) --libs $(FOUND)))
+
+COMMON := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c)) $(BUILD)/publish_script.o
+HANDLER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out handler/main.c,$(wildcard handler/*.c)))
+
+.PHONY: all
+all: $(PROGRAM) ## Build the program (the default)
+
+# Links and the parts that tests, fuzzers and benchmarks share with the program.
+
+$(PROGRAM): $(BUILD)/handler/main.o $(BUILD)/libhandler.a $(BUILD)/libcommon.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/libcommon.a: $(COMMON)
+$(BUILD)/libhandler.a: $(HANDLER)
+$(BUILD)/%.a:
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# The Lua script as a C string: one literal a line.
+$(BUILD)/publish_script.c: common/publish.lua
+	@mkdir -p $(@D)
+	@echo "  GEN   $@"
+	$(Q){ echo '#include "redis_command.h"'; echo 'const Str publish_script = STR_INIT('; \
+	    sed -e '/^--/d' -e 's/\\/\\\\/g; s/"/\\"/g; s/^ *//; s/.*/"&\\n"/' $<; echo ');'; } > $@
+
+$(BUILD)/publish_script.o: $(BUILD)/publish_script.c
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+
+# Running
+
+.PHONY: run demo
+run: ## Install what is missing, build, and run Redis, workers and nginx in the foreground
+	$(Q)tests/tools/deps.sh build run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)exec tests/tools/run.sh $(PROGRAM)
+
+demo: ## In a second terminal: post the sample in three formats, show answers and entries
+	$(Q)tests/tools/demo.sh
+
+# Testing
+
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+UNIT_SHARED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $^ -lcmocka $(LIBS)
+
+.PHONY: test unit unit-asan unit-valgrind system
+test: ## Install what is missing and run all tests, also under ASan and valgrind
+	$(Q)tests/tools/deps.sh build run test
+	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system
+	$(Q)$(MAKE) --no-print-directory MODE=asan unit system
+
+unit: $(UNIT_TESTS) ## Run the unit tests
+	$(Q)for t in $^; do $$t || exit 1; done
+
+unit-valgrind: $(UNIT_TESTS) ## Run the unit tests under valgrind
+	$(Q)for t in $^; do valgrind -q --error-exitcode=99 --leak-check=full $$t > $$t.valgrind.log 2>&1 || \
+	    { cat $$t.valgrind.log; exit 1; }; echo "valgrind: $$(basename $$t) ok"; done
+
+system: all ## Run the system tests: real nginx, real Redis
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/system
+
+.PHONY: chaos compose-test
+chaos: all ## Kill, stop and starve everything under load for CHAOS_SECONDS, and compare the ledger
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/chaos.py
+
+compose-test: ## Bring the containers up, scale and kill them under load, and compare; needs root
+	$(Q)tests/tools/deps.sh compose
+	$(Q)tests/compose/run.sh
+
+# Measuring
+
+$(BUILD)/bench-scan: $(BUILD)/tests/bench/bench_scan.o $(BUILD)/tests/bench/bench_jansson.o $(BUILD)/libcommon.a
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/bench-decode: $(BUILD)/tests/bench/bench_decode.o $(BUILD)/libcommon.a
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: bench bench-deps callgrind
+bench: all $(BUILD)/bench-scan ## Compare with nginx + Lua, PHP-FPM, blocking threads and Redis itself
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_FLAGS)
+
+bench-deps: ## Install what the comparison needs
+	$(Q)tests/tools/deps.sh build run bench
+
+callgrind: $(BUILD)/bench-decode ## Count the instructions of decoding and encoding, compare with the record
+	$(Q)$(PYTHON) tests/bench/instructions.py --build $(BUILD) $(CALLGRIND_FLAGS)
+
+# Reading
+
+SOURCES := $(wildcard common/*.[ch] handler/*.[ch])
+
+.PHONY: lint format
+lint: ## Check format, includes, and what clang-tidy and cppcheck find
+	$(Q)tests/tools/deps.sh build lint
+	$(Q)clang-format --dry-run --Werror $(SOURCES)
+	$(Q)tests/tools/check-includes.sh
+	$(Q)cppcheck --std=c11 --enable=warning,performance,portability --inline-suppr --quiet \
+	    --error-exitcode=1 -D_GNU_SOURCE -Icommon -Ihandler common handler
+	$(Q)printf '%s\n' $(filter %.c,$(SOURCES)) | xargs -P 2 -n 4 sh -c \
+	    'clang-tidy --quiet "$$@" -- -std=c17 $(filter-out -D%VERSION%,$(ALL_CPPFLAGS)) 2>/dev/null || exit 255' sh
+	@echo "lint: clean"
+
+format: ## Format the sources
+	$(Q)clang-format -i $(SOURCES)
+
+# Installing
+
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+
+.PHONY: install clean help
+install: all ## Install the program, the systemd units and the nginx files under PREFIX and DESTDIR
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tickstream
+	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/tickstream/nginx
+	sed 's|/usr/local/|$(PREFIX)/|g' handler/tickstream.service > $(DESTDIR)$(UNIT_DIR)/tickstream.service
+	install -m 644 handler/tickstream.socket $(DESTDIR)$(UNIT_DIR)/tickstream.socket
+	install -m 644 nginx/*.conf $(DESTDIR)$(PREFIX)/share/tickstream/nginx
+
+clean: ## Remove everything that was built; the data of `make run` stays
+	$(Q)find build -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} + 2>/dev/null || true
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24

@@ -1,0 +1,82 @@
+/*
+ * Every number that a stranger can reach, with its reason. What is over a limit is refused with a
+ * clear answer (413, 503) or, for a body that was signed, kept whole in quarantine: never dropped
+ * silently.
+ */
+#ifndef TICKSTREAM_LIMITS_H
+#define TICKSTREAM_LIMITS_H
+
+enum {
+    /* The largest value of TICKSTREAM_MAX_BODY: ten times what Meta documents (3 MB). The default
+       is 3 MiB. */
+    LIMIT_BODY_MAX = 32 << 20,
+
+    /* Nesting of a JSON or XML document, the root is 1. The payload needs 10; 128 leaves room for
+       unknown members. */
+    LIMIT_DEPTH = 128,
+
+    /* Entries + changes + statuses of one body. Meta sends at most 1000 updates. 50,000 cost 6 MB
+       of arena. */
+    LIMIT_ITEMS = 50000,
+
+    /*
+     * What the commands of one body may occupy. Every entry repeats its envelope, so a hostile body
+     * could grow by a factor of thousands; an honest one grows by less than 4 (3 MiB of minimal
+     * statuses become 10 MB).
+     */
+    LIMIT_COMMANDS = 32 << 20,
+
+    /* What one request may hold: body, decoded payload, digests. An honest body of 3 MiB needs
+       about 12 MiB. */
+    LIMIT_ARENA = 96 << 20,
+
+    /* Form fields that are read. 1000 statuses of 10 fields need 10,000. */
+    LIMIT_FORM_PAIRS = 65536,
+
+    /* Length of one known form name: the longest that means something has about 100 characters. */
+    LIMIT_FORM_NAME = 1024,
+
+    /* Largest index in a form name; below LIMIT_ITEMS nothing is cut, above it nothing could fill
+       the list. */
+    LIMIT_FORM_INDEX = LIMIT_ITEMS,
+
+    /* hub.challenge: Meta's has 10 digits. The query string: nginx's own limit for a request line
+       is 8 KiB. */
+    LIMIT_CHALLENGE = 1024,
+    LIMIT_QUERY = 8192,
+
+    /* X-Request-Id as nginx makes it has 32 hex digits. */
+    LIMIT_REQUEST_ID = 64,
+
+    /* Secrets at once (a rotation needs two), and the length of any configured value. */
+    LIMIT_SECRETS = 16,
+    LIMIT_CONFIG_VALUE = 4096,
+
+    /* Requests of one worker that wait for Redis; more is answered 503. At 50,000/s this is 80 ms
+       of backlog. */
+    LIMIT_REQUESTS_IN_FLIGHT = 4096,
+
+    /* Bytes that these requests hold. Over it a new request is answered 503 until some have left.
+     */
+    LIMIT_BYTES_IN_FLIGHT = 128 << 20,
+
+    /* Seconds that a FastCGI peer may need to hand over one request; then its connection is cut. */
+    LIMIT_RECEIVE_SECONDS = 3,
+
+    /* Kept by an idle arena between requests; what a big body needed beyond it is given back. */
+    LIMIT_ARENA_KEPT = 64 << 10,
+
+    /* Kept by the command buffer between writes. */
+    LIMIT_BUFFER_KEPT = 1 << 20,
+
+    /* Text of a quarantine entry's detail, of a log line's value, of an error. */
+    LIMIT_TEXT = 160,
+
+    /* Bytes of libxml2's name dictionary before its context is made anew. */
+    LIMIT_XML_DICT = 1 << 20,
+
+    /* Workers, so that the shared counters have a fixed size. */
+    LIMIT_WORKERS = 256,
+};
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * The event loop of a worker: readiness of descriptors, timers, name resolution. The only user of
+ * libuv.
+ *
+ * Everything here is called and calls back on one thread. Times are milliseconds of a monotonic
+ * clock.
+ */
+#ifndef TICKSTREAM_LOOP_H
+#define TICKSTREAM_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Loop Loop;
+typedef struct Watch Watch;
+typedef struct Timer Timer;
+
+enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
+
+/* A new loop, or NULL. Made after the fork of the process that runs it. */
+Loop *loop_new(void);
+
+/* Runs until loop_stop(). */
+void loop_run(Loop *loop);
+void loop_stop(Loop *loop);
+
+/* The time at which this turn of the loop began, and the exact time. */
+int64_t loop_now(const Loop *loop);
+uint64_t loop_clock_ns(void);
+
+/*
+ * Watches fd and calls ready(arg, events) while one of the wanted events holds; an error or hang-up
+ * of the peer is reported as all wanted events, so that the next read or write meets it. The
+ * blocking mode of fd stays as it is. NULL on failure. The descriptor stays the caller's.
+ */
+Watch *loop_watch(Loop *loop, int fd, int events, void (*ready)(void *arg, int events), void *arg);
+
+/* Changes the wanted events; 0 = none. Costs nothing when they are the same. */
+bool watch_set(Watch *watch, int events);
+
+/* Ends watching; the descriptor may be closed before or after, within the same callback. Takes
+ * NULL; returns NULL. */
+Watch *watch_close(Watch *watch);
+
+/* A timer that is not running; NULL on failure. */
+Timer *loop_timer(Loop *loop, void (*expired)(void *arg), void *arg);
+
+/* Expires once in `delay` ms, then every `repeat` ms unless 0. */
+void timer_start(Timer *timer, int64_t delay, int64_t repeat);
+void timer_stop(Timer *timer);
+bool timer_is_running(const Timer *timer);
+Timer *timer_close(Timer *timer);
+
+/* Calls hook(arg) in every turn, after its events have been handled: the place for one write of
+ * many commands. */
+bool loop_after_events(Loop *loop, void (*hook)(void *arg), void *arg);
+
+/*
+ * Resolves a host name without blocking and calls resolved(arg, address): the first address as
+ * text, or NULL. A running look-up cannot be taken back: arg must live as long as the loop. false =
+ * not even begun.
+ */
+bool loop_resolve(Loop *loop, const char *host, void (*resolved)(void *arg, const char *address),
+                  void *arg);
+
+/* Closes all that is left and frees the loop; takes NULL; returns NULL. */
+Loop *loop_free(Loop *loop);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * Borrowed text.
+ *
+ * A Str is a pointer and a length, never an owner: it is valid as long as what it was cut from (a
+ * request's body, its arena, a constant). It may hold NUL bytes and is not terminated by one. ptr
+ * == NULL means "absent", which differs from the empty text.
+ */
+#ifndef TICKSTREAM_STR_H
+#define TICKSTREAM_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+typedef struct {
+    const char *ptr; /* NULL = absent */
+    size_t len;      /* bytes */
+} Str;
+
+/* A constant text, in an expression or in the initializer of a static table; the argument must be a
+ * string literal. */
+#define STR(literal) ((Str)STR_INIT(literal))
+#define STR_INIT(literal)                                                                          \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
+
+/* For printf's "%.*s". */
+#define STR_ARG(s) (int)(s).len, (s).ptr
+
+static inline Str str_from(const char *text)
+{
+    return (Str){text, text ? strlen(text) : 0};
+}
+
+static inline bool str_is_empty(Str s)
+{
+    return s.len == 0;
+}
+
+static inline bool str_eq(Str a, Str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static inline bool ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Equality without regard to the case of ASCII letters. */
+static inline bool str_eq_nocase(Str a, Str b)
+{
+    if (a.len != b.len) {
+        return false;
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The part [from, s.len); from must not be beyond the end. */
+static inline Str str_from_offset(Str s, size_t from)
+{
+    return (Str){s.ptr + from, s.len - from};
+}
+
+/* The offset of the first c, or s.len. */
+static inline size_t str_find(Str s, char c)
+{
+    const char *found = s.len ? memchr(s.ptr, c, s.len) : NULL;
+    return found ? (size_t)(found - s.ptr) : s.len;
+}
+
+static inline bool str_starts_with(Str s, Str prefix)
+{
+    return s.len >= prefix.len && str_eq((Str){s.ptr, prefix.len}, prefix);
+}
+
+/*
+ * Takes the part before the first separator off the front of *rest and returns it; the separator is
+ * dropped. The last part leaves *rest absent, so `while (rest.ptr) part = str_split(&rest, ',')`
+ * sees every part.
+ */
+static inline Str str_split(Str *rest, char separator)
+{
+    size_t at = str_find(*rest, separator);
+    Str part = {rest->ptr, at};
+    *rest = at < rest->len ? str_from_offset(*rest, at + 1) : (Str){NULL, 0};
+    return part;
+}
+
+/* Without blanks and tabs on both ends. */
+static inline Str str_trim(Str s)
+{
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+        s = str_from_offset(s, 1);
+    }
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * The master: opens the listener, forks the workers, replaces those that die, and ends or reloads
+ * them.
+ *
+ *   SIGTERM, SIGINT  drain: workers finish what they have accepted; exit 0
+ *   SIGHUP           read the configuration again; new workers start with it, the old ones drain.
+ * The address and the mode of the listener stay as they are. A configuration with an error changes
+ * nothing.
+ *
+ * Tells systemd of its state when it asks for that (sd_notify(3)): readiness, reload, stop,
+ * watchdog.
+ */
+#ifndef TICKSTREAM_MASTER_H
+#define TICKSTREAM_MASTER_H
+
+#include "config.h"
+
+/* Runs until the end; the configuration becomes the master's. config_path is read again on SIGHUP;
+ * may be NULL. */
+int master_run(Config *config, const char *config_path);
+
+#endif

@@ -1,0 +1,107 @@
+#!/bin/sh
+# Posts the API page's sample to what `make run` started, as JSON, XML and form, and shows the 24 entries it becomes.
+# HTTP_PORT, RUN_DIR, TICKSTREAM_APP_SECRET, TICKSTREAM_REDIS_URL and TICKSTREAM_STREAM mean the same as there.
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+url=http://127.0.0.1:${HTTP_PORT:-8080}/api/webhook/whatsapp
+redis_url=${TICKSTREAM_REDIS_URL:-unix://${RUN_DIR:-$top/build/run}/redis.sock}
+stream=${TICKSTREAM_STREAM:-whatsapp:statuses}
+secret=${TICKSTREAM_APP_SECRET:-tickstream-demo-secret}
+[ -z "${TICKSTREAM_APP_SECRET_FILE-}" ] || secret=$(cat "$TICKSTREAM_APP_SECRET_FILE")
+secret=$(printf '%s\n' "$secret" | head -n 1 | tr -d '\r')
+mark=demo-$(date +%s)-$$        # new in each run, or everything would be a duplicate
+failed=0
+
+redis() {
+    case $redis_url in
+        unix://*'?db='*)
+            path=${redis_url#unix://}
+            redis-cli -e --raw -s "${path%%\?*}" -n "${path##*=}" "$@"
+            ;;
+        unix://*) redis-cli -e --raw -s "${redis_url#unix://}" "$@" ;;
+        *) redis-cli -e --raw -u "$redis_url" "$@" ;;
+    esac
+}
+
+# The samples, with ids of our own for the statuses (not for the entries, which are named alike).
+json_sample() {
+    sed "/\"id\":/{N;/\"status\":/s/\"id\": *\"[^\"]*\"/\"id\": \"$mark-$1\"/;}" "$top/tests/data/json/json-sample.json"
+}
+
+xml_sample() {
+    sed "/<Id>/{N;/<RecipientId>/s/<Id>[^<]*/<Id>$mark-$1/;}" "$top/tests/data/xml/xml-sample.xml"
+}
+
+# The JSON sample, which has one name, bracket or value a line, as name[0][name]=value pairs.
+form_sample() {
+    json_sample "$1" | awk '
+        function below(name) { return path[depth] == "" ? name : path[depth] "[" name "]" }
+        function enter(name) { path[++depth] = name; elements[depth] = 0 }
+        { gsub(/^[ \t]+|[ \t\r,]+$/, "") }
+        /^[]}]/ { depth--; next }
+        /^{/ { enter(depth ? below(elements[depth]++) : ""); next }
+        {
+            colon = index($0, ":")
+            name = substr($0, 1, colon - 1)
+            value = substr($0, colon + 1)
+            gsub(/^ *"|"$/, "", name)
+            sub(/^ */, "", value)
+            if (value == "{" || value == "[") { enter(below(name)); next }
+            gsub(/^"|"$/, "", value)
+            gsub(/ /, "+", value)
+            printf "%s%s=%s", separator, below(name), value
+            separator = "&"
+        }'
+}
+
+# post FORMAT MEDIA-TYPE
+post() {
+    "$1_sample" "$1" >"$work/body"
+    signature=$(openssl dgst -sha256 -hmac "$secret" -r <"$work/body" | cut -d ' ' -f 1)
+    status=$(curl --silent --show-error --noproxy '*' --output "$work/answer" --write-out '%{http_code}' \
+        --header "Content-Type: $2" --header "X-Hub-Signature-256: sha256=$signature" \
+        --data-binary "@$work/body" "$url") || { failed=1; return 0; }
+    echo "$2: $status $(cat "$work/answer")"
+    [ "$status" = 200 ] || failed=1
+}
+
+# Our entries since $before, one a line; the names ask for what a line shows.
+entries() {
+    redis eval '
+        local lines = {}
+        for _, entry in ipairs(redis.call("XRANGE", KEYS[1], "(" .. ARGV[1], "+")) do
+            local value = {}
+            for i = 1, #entry[2], 2 do value[entry[2][i]] = entry[2][i + 1] end
+            if value.id and value.id:sub(1, #ARGV[2]) == ARGV[2] then
+                local line = entry[1]
+                for i = 3, #ARGV do
+                    line = line .. " " .. ARGV[i] .. "=" .. (value[ARGV[i]] or "(none)"):gsub("%s+", " ")
+                end
+                lines[#lines + 1] = line
+            end
+        end
+        return lines' 1 "$stream" "$before" "$mark" "$@"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+redis ping >"$work/answer" 2>&1 || {
+    echo "demo: $(cat "$work/answer") (is \`make run\` running?)" >&2
+    exit 1
+}
+before=$(redis xrevrange "$stream" + - COUNT 1 | head -n 1)
+before=${before:-0-0}
+post json application/json
+post xml application/xml
+post form application/x-www-form-urlencoded
+entries id status recipient_id errors >"$work/entries"
+cat "$work/entries"
+added=$(grep -c . "$work/entries" || true)
+echo "$added entries in $stream"
+if [ "$failed" -ne 0 ] || [ "$added" -ne 24 ]; then
+    echo "demo: expected three times 200 and 24 entries" >&2
+    exit 1
+fi

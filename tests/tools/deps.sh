@@ -1,0 +1,81 @@
+#!/bin/sh
+# Installs the Debian packages (12 or 13) that are missing of the named groups, and says which.
+# Silent and offline when nothing is missing.  Uses sudo when it is not run by root.
+#
+#   deps.sh GROUP...        build run test lint fuzz bench compose
+set -eu
+
+die() {
+    echo "deps: $*" >&2
+    exit 1
+}
+
+packages_of() {
+    case $1 in
+        build) echo gcc libc6-dev make pkgconf libfcgi-dev libjansson-dev libhiredis-dev libxml2-dev libuv1-dev \
+            libssl-dev ;;
+        run) echo nginx redis-server redis-tools curl openssl ca-certificates ;;
+        test) echo libcmocka-dev python3 python3-pytest python3-redis valgrind libfcgi-bin ;;
+        lint) echo clang-format clang-tidy cppcheck ;;
+        fuzz) echo clang libclang-rt-dev ;;
+        bench) echo wrk php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis ;;
+        compose)
+            echo docker.io docker-compose debootstrap slirp4netns systemd
+            [ "$debian" = 12 ] || echo docker-cli docker-buildx # in 12 both are part of docker.io
+            ;;
+        *) die "no such group: $1 (build run test lint fuzz bench compose)" ;;
+    esac
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null | cut -d' ' -f1)" = installed ]
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# Where systemd runs, installing a server also starts it.  What we install serves only under our own scripts, so
+# hold the two back meanwhile; a mask of this kind is gone after a reboot at the latest.
+hold_services() {
+    [ -d /run/systemd/system ] || return 0
+    for service in nginx redis-server; do
+        case " $missing " in
+            *" $service "*) held="$held $service.service" ;;
+        esac
+    done
+    [ -z "$held" ] || as_root systemctl --quiet mask --runtime $held
+}
+
+release_services() {
+    [ -z "$held" ] || as_root systemctl --quiet unmask --runtime $held
+}
+
+[ $# -gt 0 ] || die "usage: deps.sh GROUP..."
+debian=$(. /etc/os-release && echo "${VERSION_ID-}")
+wanted=$(for group; do packages_of "$group"; done) || exit 1
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "deps: not a Debian system, so nothing is checked; needed here:" $wanted >&2
+    exit 0
+fi
+
+missing=
+for package in $wanted; do
+    is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "please install as root: apt-get install$missing"
+echo "deps: installing$missing" >&2
+held=
+apt="apt-get -q -o DPkg::Lock::Timeout=300"
+trap 'exit 1' HUP INT TERM
+trap release_services EXIT
+hold_services
+as_root $apt update >&2 || echo "deps: apt-get update failed, going on with the package lists at hand" >&2
+as_root env DEBIAN_FRONTEND=noninteractive $apt install --yes --no-install-recommends $missing >&2
