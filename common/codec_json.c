@@ -214,12 +214,6 @@ static bool drop_repeated_members(Reader *reader)
     return true;
 }
 
-static char *put(char *to, Str part)
-{
-    memcpy(to, part.ptr, part.len);
-    return to + part.len;
-}
-
 /* The remembered members as one object, names and values as they were written. */
 static bool join_members(Reader *reader, Str *ret)
 {
@@ -237,15 +231,15 @@ static bool join_members(Reader *reader, Str *ret)
     if (!text) {
         return error_no_memory(reader->scan.error);
     }
-    char *to = put(text, STR("{"));
+    char *to = str_put(text, STR("{"));
     for (size_t i = 0; i < reader->member_count; i++) {
         const Member *member = &reader->members[i];
         if (member->name.text.len) {
-            to = put(to, to == text + 1 ? STR("") : STR(","));
-            to = put(put(put(to, member->name.text), STR(":")), member->value.text);
+            to = str_put(to, to == text + 1 ? STR("") : STR(","));
+            to = str_put(str_put(str_put(to, member->name.text), STR(":")), member->value.text);
         }
     }
-    to = put(to, STR("}"));
+    to = str_put(to, STR("}"));
     *ret = (Str){text, (size_t)(to - text)};
     return true;
 }

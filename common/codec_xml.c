@@ -285,7 +285,7 @@ static bool start_element(void *context, const char *name, const char *uri, bool
     }
     if (reader->place == OUTSIDE) {
         return error_malformed(reader->builder.error, REASON_NOT_A_PAYLOAD,
-                               "the root is not a WebhookPayload of our namespace");
+                               "the root must be WebhookPayload in namespace " NAMESPACE);
     }
     reader->skipped = 1;
     return true;

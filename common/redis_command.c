@@ -6,47 +6,25 @@
 
 enum { BULK_OVERHEAD = 32 }; /* of a bulk string: '$', up to 20 digits, two line ends */
 
-static char *put(char *to, Str part)
-{
-    if (part.len) {
-        memcpy(to, part.ptr, part.len);
-    }
-    return to + part.len;
-}
-
-static char *put_number(char *to, size_t number)
-{
-    char digits[20];
-    size_t len = 0;
-    do {
-        digits[len++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    while (len) {
-        *to++ = digits[--len];
-    }
-    return to;
-}
-
 static char *put_line(char *to, char type, size_t number)
 {
     *to++ = type;
-    to = put_number(to, number);
-    return put(to, STR("\r\n"));
+    to = str_put_number(to, number);
+    return str_put(to, STR("\r\n"));
 }
 
 /* A bulk string; an absent text is an empty one. */
 static char *put_bulk(char *to, Str text)
 {
     to = put_line(to, '$', text.len);
-    to = put(to, text);
-    return put(to, STR("\r\n"));
+    to = str_put(to, text);
+    return str_put(to, STR("\r\n"));
 }
 
 static char *put_bulk_number(char *to, size_t number)
 {
     char digits[20] = "";
-    const char *end = put_number(digits, number);
+    const char *end = str_put_number(digits, number);
     return put_bulk(to, (Str){digits, (size_t)(end - digits)});
 }
 
@@ -202,9 +180,9 @@ static void write_seen_keys(Writer *writer, const RedisKeys *keys, const Publica
     }
     for (size_t i = 0; i < entries; i++) {
         char *to = put_line(writer->to, '$', len);
-        to = put(to, keys->seen_prefix);
-        to = put(to, (Str){publication->sink.seen[i], SEEN_DIGEST});
-        writer->to = put(to, STR("\r\n"));
+        to = str_put(to, keys->seen_prefix);
+        to = str_put(to, (Str){publication->sink.seen[i], SEEN_DIGEST});
+        writer->to = str_put(to, STR("\r\n"));
     }
 }
 
@@ -310,11 +288,11 @@ static bool add_entry(Buffer *buffer, Str stream, const Field *fields, size_t co
         return false;
     }
     char *to = put_line(buffer->ptr + buffer->len, '*', 3 + 2 * count);
-    to = put(to, STR("$4\r\nXADD\r\n"));
+    to = str_put(to, STR("$4\r\nXADD\r\n"));
     to = put_bulk(to, stream);
-    to = put(to, STR("$1\r\n*\r\n"));
+    to = str_put(to, STR("$1\r\n*\r\n"));
     for (size_t i = 0; i < count; i++) {
-        to = put(to, fields[i].name);
+        to = str_put(to, fields[i].name);
         to = put_bulk(to, fields[i].value);
     }
     buffer->len = (size_t)(to - buffer->ptr);

@@ -110,4 +110,28 @@ static inline Str str_trim(Str s)
     return s;
 }
 
+/* Writes the bytes of s to `to`, which must have room; returns where they end. */
+static inline char *str_put(char *to, Str s)
+{
+    if (s.len) {
+        memcpy(to, s.ptr, s.len);
+    }
+    return to + s.len;
+}
+
+/* Writes a number in decimal, at most 20 digits. */
+static inline char *str_put_number(char *to, size_t number)
+{
+    char digits[20];
+    size_t len = 0;
+    do {
+        digits[len++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    while (len) {
+        *to++ = digits[--len];
+    }
+    return to;
+}
+
 #endif

@@ -185,7 +185,7 @@ static const char *describe(int code)
         const char *text;
     } problems[] = {
         {XML_ERR_DOCUMENT_EMPTY, "no element where the root must begin"},
-        {XML_ERR_DOCUMENT_END, "the document is cut short, or something follows it"},
+        {XML_ERR_DOCUMENT_END, "the document is cut short"},
         {XML_ERR_TAG_NAME_MISMATCH, "an end tag without its start tag"},
         {XML_ERR_GT_REQUIRED, "a tag that is not closed"},
         {XML_ERR_NAME_REQUIRED, "a name must stand here"},
@@ -217,7 +217,9 @@ static void on_error(void *data, ParserError error)
     Parse *parse = data;
     if (!parse->failed && error->level >= XML_ERR_ERROR) {
         parse->failed = true;
-        error_malformed(parse->error, REASON_SYNTAX, "%s", describe(error->code));
+        bool ended = parse->began && parse->depth == 0 && error->code == XML_ERR_DOCUMENT_END;
+        error_malformed(parse->error, REASON_SYNTAX, "%s",
+                        ended ? "something follows the root element" : describe(error->code));
         locate(parse, false);
     }
 }

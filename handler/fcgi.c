@@ -228,41 +228,46 @@ bool fcgi_receive(FcgiConnection *connection, Arena *arena, size_t max_body, Req
     return ok;
 }
 
-static const char *reason_phrase(int status)
+static Str status_line(int status)
 {
     switch (status) {
     case 200:
-        return "OK";
+        return STR("Status: 200 OK\r\n");
     case 400:
-        return "Bad Request";
+        return STR("Status: 400 Bad Request\r\n");
     case 401:
-        return "Unauthorized";
+        return STR("Status: 401 Unauthorized\r\n");
     case 403:
-        return "Forbidden";
+        return STR("Status: 403 Forbidden\r\n");
     case 404:
-        return "Not Found";
+        return STR("Status: 404 Not Found\r\n");
     case 405:
-        return "Method Not Allowed";
+        return STR("Status: 405 Method Not Allowed\r\n");
     case 413:
-        return "Content Too Large";
+        return STR("Status: 413 Content Too Large\r\n");
     case 415:
-        return "Unsupported Media Type";
+        return STR("Status: 415 Unsupported Media Type\r\n");
     default:
-        return "Service Unavailable";
+        return STR("Status: 503 Service Unavailable\r\n");
     }
 }
 
+/* The head is of bounded length: all its parts are ours, but for the request id, which was checked.
+ */
 static void write_response(FCGX_Stream *out, Str request_id, const Response *response)
 {
     char head[512];
-    int len = snprintf(
-        head, sizeof(head),
-        "Status: %d %s\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\nX-Request-Id: %.*s\r\n"
-        "Cache-Control: no-store\r\n%.*s\r\n",
-        response->status, reason_phrase(response->status), STR_ARG(response->content_type),
-        response->body.len, STR_ARG(request_id), (int)response->headers.len,
-        response->headers.ptr ? response->headers.ptr : "");
-    FCGX_PutStr(head, len, out);
+    char *to = str_put(head, status_line(response->status));
+    to = str_put(to, STR("Content-Type: "));
+    to = str_put(to, response->content_type);
+    to = str_put(to, STR("\r\nContent-Length: "));
+    to = str_put_number(to, response->body.len);
+    to = str_put(to, STR("\r\nX-Request-Id: "));
+    to = str_put(to, request_id);
+    to = str_put(to, STR("\r\nCache-Control: no-store\r\n"));
+    to = str_put(to, response->headers);
+    to = str_put(to, STR("\r\n"));
+    FCGX_PutStr(head, (int)(to - head), out);
     FCGX_PutStr(response->body.ptr, (int)response->body.len, out);
 }
 

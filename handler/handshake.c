@@ -107,7 +107,7 @@ bool handshake_check(const Handshake *handshake, const Secrets *tokens, Error *r
 void handshake_get(Exchange *exchange)
 {
     static LogSite site;
-    Handshake handshake;
+    Handshake handshake = {0};
     Error error;
     if (!handshake_parse(exchange->request.query, exchange->arena, &handshake, &error) ||
         !handshake_check(&handshake, &exchange->server->config->verify_tokens, &error)) {

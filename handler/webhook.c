@@ -6,7 +6,6 @@
 #include "loop.h"
 #include "stats.h"
 
-#include <stdio.h>
 #include <sys/time.h>
 
 static void answer(Publication *publication, ErrorCode code, const PublishResult *result);
@@ -155,23 +154,24 @@ static void count(const Exchange *exchange, const PublishResult *result)
 
 static void answer_result(Exchange *exchange, const PublishResult *result)
 {
-    static const char *const templates[] = {
-        [ANSWER_JSON] = "{\"accepted\":%zu,\"duplicates\":%zu,\"quarantined\":%zu,\"ignored\":%zu}",
-        [ANSWER_XML] =
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<WebhookResult><accepted>%zu</accepted>"
-            "<duplicates>%zu</duplicates><quarantined>%zu</quarantined><ignored>%zu</ignored>"
-            "</WebhookResult>",
-    };
-    char body[320];
-    AnswerFormat format = negotiate(exchange->request.accept, exchange->request.content_type);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int len = snprintf(body, sizeof(body), templates[format], result->accepted, result->duplicates,
-                       result->quarantined, exchange->payload.event_count);
-#pragma GCC diagnostic pop
-    http_respond(exchange, 200,
-                 format == ANSWER_XML ? STR("application/xml") : STR("application/json"),
-                 (Str){body, (size_t)len});
+    static const Str json[] = {STR_INIT("{\"accepted\":"), STR_INIT(",\"duplicates\":"),
+                               STR_INIT(",\"quarantined\":"), STR_INIT(",\"ignored\":"),
+                               STR_INIT("}")};
+    static const Str xml[] = {
+        STR_INIT("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<WebhookResult><accepted>"),
+        STR_INIT("</accepted><duplicates>"), STR_INIT("</duplicates><quarantined>"),
+        STR_INIT("</quarantined><ignored>"), STR_INIT("</ignored></WebhookResult>")};
+    const size_t counts[] = {result->accepted, result->duplicates, result->quarantined,
+                             exchange->payload.event_count};
+    bool as_xml = negotiate(exchange->request.accept, exchange->request.content_type) == ANSWER_XML;
+    const Str *parts = as_xml ? xml : json;
+    char body[320], *to = body;
+    for (size_t i = 0; i < 4; i++) {
+        to = str_put_number(str_put(to, parts[i]), counts[i]);
+    }
+    to = str_put(to, parts[4]);
+    http_respond(exchange, 200, as_xml ? STR("application/xml") : STR("application/json"),
+                 (Str){body, (size_t)(to - body)});
 }
 
 static void answer(Publication *publication, ErrorCode code, const PublishResult *result)
