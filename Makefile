@@ -93,7 +93,7 @@ demo: ## In a second terminal: post the sample in three formats, show answers an
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 UNIT_SHARED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
-WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 	@echo "  LD    $@"
@@ -122,6 +122,39 @@ chaos: all ## Kill, stop and starve everything under load for CHAOS_SECONDS, and
 compose-test: ## Bring the containers up, scale and kill them under load, and compare; needs root
 	$(Q)tests/tools/deps.sh compose
 	$(Q)tests/compose/run.sh
+
+# Fuzzing
+
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TARGETS := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/fuzz_%)
+FUZZ_REPLAYS := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+FUZZ_SHARED := $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/unit/json_oracle.o $(BUILD)/libhandler.a $(BUILD)/libcommon.a
+FUZZ_SECONDS ?= 60
+
+$(BUILD)/tests/fuzz/%.o: ALL_CPPFLAGS += -Itests/unit
+
+$(FUZZ_TARGETS): %: %.o $(FUZZ_SHARED)
+	@echo "  LD    $@"
+	$(Q)$(CC) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(FUZZ_REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(FUZZ_SHARED)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: fuzz fuzz-run fuzz-replay
+fuzz: ## Fuzz each target for FUZZ_SECONDS (60) with clang's libFuzzer
+	$(Q)tests/tools/deps.sh build fuzz
+	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz fuzz-run
+
+fuzz-run: $(FUZZ_TARGETS)
+	$(Q)tests/fuzz/run.sh $(BUILD) $(FUZZ_SECONDS)
+
+# With any compiler: what once was found, and the sample bodies.
+fuzz-replay: $(FUZZ_REPLAYS)
+	$(Q)for name in $(FUZZ_NAMES); do \
+	    $(BUILD)/tests/fuzz/replay_$$name tests/fuzz/regressions/$$name tests/data/$$name || exit 1; done
+
+unit: | fuzz-replay
 
 # Measuring
 
@@ -162,14 +195,18 @@ format: ## Format the sources
 # Installing
 
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
 
 .PHONY: install clean help
 install: all ## Install the program, the systemd units and the nginx files under PREFIX and DESTDIR
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tickstream
 	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/tickstream/nginx
-	sed 's|/usr/local/|$(PREFIX)/|g' handler/tickstream.service > $(DESTDIR)$(UNIT_DIR)/tickstream.service
+	sed 's|/usr/local/|$(PREFIX)/|g; s|/etc/tickstream|$(SYSCONFDIR)/tickstream|g' handler/tickstream.service \
+	    > $(DESTDIR)$(UNIT_DIR)/tickstream.service
 	install -m 644 handler/tickstream.socket $(DESTDIR)$(UNIT_DIR)/tickstream.socket
 	install -m 644 nginx/*.conf $(DESTDIR)$(PREFIX)/share/tickstream/nginx
+	test -e $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf || \
+	    install -D -m 644 handler/tickstream.conf $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf
 
 clean: ## Remove everything that was built; the data of `make run` stays
 	$(Q)find build -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} + 2>/dev/null || true

@@ -66,7 +66,9 @@ typedef struct {
 
     State state;
     int64_t state_deadline;
-    unsigned failures; /* to connect, in a row */
+    unsigned failures;          /* to connect, in a row */
+    void (*settled)(void *arg); /* NULL when it has been called */
+    void *settled_arg;
     Timer *reconnect;
     Timer *tick;
 
@@ -82,12 +84,13 @@ typedef struct {
     size_t sent;     /* of them, handed to hiredis */
     bool writing;    /* hiredis still holds some */
     Queue in_flight; /* in the order in which replies will come */
-    Queue waiting;   /* for another attempt */
+    Queue waiting;   /* for the connection, or for another attempt */
 } SinkRedis;
 
 static void connection_lost(SinkRedis *sink, const char *why);
 static void start_connecting(void *arg);
 static void send_publication(SinkRedis *sink, Publication *publication);
+static void look_at_waiting(SinkRedis *sink, int64_t now);
 
 /* Queues */
 
@@ -309,6 +312,15 @@ static void drop_connection(SinkRedis *sink)
     stats_set(STAT_REDIS_CONNECTED, 0);
 }
 
+static void settle(SinkRedis *sink)
+{
+    void (*settled)(void *arg) = sink->settled;
+    sink->settled = NULL;
+    if (settled) {
+        settled(sink->settled_arg);
+    }
+}
+
 static void connection_lost(SinkRedis *sink, const char *why)
 {
     static LogSite site;
@@ -325,6 +337,7 @@ static void connection_lost(SinkRedis *sink, const char *why)
     timer_start(sink->reconnect, sink->failures ? backoff(sink->failures) : 0, 0);
     fail_all(&sink->in_flight);
     fail_all(&sink->waiting);
+    settle(sink);
 }
 
 static void begin_state(SinkRedis *sink, State state)
@@ -343,6 +356,7 @@ static void become_ready(SinkRedis *sink)
     stats_add(STAT_REDIS_CONNECTS, 1);
     stats_set(STAT_REDIS_CONNECTED, 1);
     log_line(LOG_INFO, "redis: connected (%s)", sink->url.shown);
+    settle(sink);
 }
 
 static bool send_greeting(SinkRedis *sink, Greeting greeting, const Str *words, size_t count)
@@ -621,7 +635,7 @@ static bool has_expired(const Queue *queue, int64_t now)
     return false;
 }
 
-/* Sends again what has waited long enough; gives up what has waited too long. */
+/* Sends what has waited long enough; gives up what has waited too long. */
 static void look_at_waiting(SinkRedis *sink, int64_t now)
 {
     Queue waiting = sink->waiting;
@@ -629,7 +643,7 @@ static void look_at_waiting(SinkRedis *sink, int64_t now)
     for (Publication *publication; (publication = queue_pop(&waiting));) {
         if (publication->sink.deadline <= now) {
             fail(publication, ERROR_UNAVAILABLE);
-        } else if (publication->sink.retry_at <= now) {
+        } else if (publication->sink.retry_at <= now && sink->state == STATE_READY) {
             send_publication(sink, publication);
         } else {
             queue_push(&sink->waiting, publication);
@@ -681,7 +695,7 @@ static void publish(Sink *base, Publication *publication)
         publication->done(publication, ERROR_NONE, &publication->sink.result);
         return;
     }
-    if (sink->state != STATE_READY) {
+    if (sink->state != STATE_READY && sink->failures) {
         fail(publication, ERROR_UNAVAILABLE);
         return;
     }
@@ -691,7 +705,12 @@ static void publish(Sink *base, Publication *publication)
         return;
     }
     publication->sink.deadline = loop_now(sink->loop) + sink->timeout;
-    send_publication(sink, publication);
+    if (sink->state == STATE_READY) {
+        send_publication(sink, publication);
+    } else { /* the first attempt to connect, in a new worker or after a loss: most likely a
+                millisecond */
+        queue_push(&sink->waiting, publication);
+    }
 }
 
 static bool is_connected(const Sink *base)
@@ -739,6 +758,13 @@ Sink *sink_redis_open(Loop *loop, const RedisUrl *url, const RedisKeys *keys, in
     }
     timer_start(sink->reconnect, 0, 0);
     return &sink->base;
+}
+
+void sink_redis_when_settled(Sink *base, void (*settled)(void *arg), void *arg)
+{
+    SinkRedis *sink = (SinkRedis *)base;
+    sink->settled = settled;
+    sink->settled_arg = arg;
 }
 
 Sink *sink_redis_close(Sink *base)

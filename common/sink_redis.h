@@ -26,6 +26,12 @@ Sink *sink_redis_open(Loop *loop, const RedisUrl *url, const RedisKeys *keys, in
 /* Can this build speak TLS to Redis? */
 bool sink_redis_has_tls(void);
 
+/*
+ * Calls settled(arg) once, when the first attempt to connect has succeeded or failed: who takes
+ * requests only from then on refuses none merely because the connection was still being made.
+ */
+void sink_redis_when_settled(Sink *base, void (*settled)(void *arg), void *arg);
+
 /* Ends the connection; what is in flight is answered ERROR_UNAVAILABLE. Takes NULL; returns NULL.
  */
 Sink *sink_redis_close(Sink *base);

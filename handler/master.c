@@ -60,6 +60,7 @@ static void block_signals(sigset_t *ret)
     sigaddset(ret, SIGTERM);
     sigaddset(ret, SIGINT);
     sigaddset(ret, SIGHUP);
+    sigaddset(ret, SIGUSR2); /* a worker inherits this, and may be told before it listens */
     sigprocmask(SIG_BLOCK, ret, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -257,7 +258,7 @@ static void reload(Master *master)
     start_workers(master);
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
         if (old[i]) {
-            kill(old[i], SIGTERM);
+            kill(old[i], SIGUSR2);
         }
     }
     notify("READY=1");

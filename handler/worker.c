@@ -56,6 +56,7 @@ typedef struct Worker {
     Timer *heartbeat;
     Timer *drain_timer;
     int64_t drain_began;
+    int64_t drain_quiet; /* how long a connection must have been idle to be closed */
     Connection *connections;
     size_t connection_count;
     Arena *arenas[ARENAS_KEPT];
@@ -224,11 +225,13 @@ static void on_acceptable(void *arg, int events)
     }
 }
 
-static void on_accept_pause_over(void *arg)
+/* Also at the start, when the sink has settled: requests that come earlier wait in the listener's
+ * queue. */
+static void start_accepting(void *arg)
 {
     Worker *worker = arg;
-    if (worker->accept_watch) {
-        watch_set(worker->accept_watch, LOOP_READABLE);
+    if (worker->accept_watch && !watch_set(worker->accept_watch, LOOP_READABLE)) {
+        timer_start(worker->accept_pause, ACCEPT_PAUSE, 0);
     }
 }
 
@@ -257,7 +260,7 @@ static void on_drain_look(void *arg)
         int64_t since = connection->last_used > worker->drain_began ? connection->last_used
                                                                     : worker->drain_began;
         next = connection->next;
-        if (!connection->busy && now - since >= DRAIN_QUIET && !has_input(connection)) {
+        if (!connection->busy && now - since >= worker->drain_quiet && !has_input(connection)) {
             close_connection(connection);
         }
     }
@@ -271,8 +274,9 @@ static void on_drain_look(void *arg)
     }
 }
 
-static void begin_drain(Worker *worker)
+static void begin_drain(Worker *worker, int64_t quiet)
 {
+    worker->drain_quiet = quiet;
     if (worker->server.draining) {
         return;
     }
@@ -291,9 +295,10 @@ static void on_signal(void *arg, int events)
     struct signalfd_siginfo info;
     (void)events;
     while (read(worker->signals, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGTERM) {
-            begin_drain(worker);
-        }
+        /* Others have taken over: idle connections are left to nginx, which would use them without
+         * a look. */
+        begin_drain(worker,
+                    info.ssi_signo == SIGTERM ? DRAIN_QUIET : worker->server.config->drain_timeout);
     }
 }
 
@@ -316,6 +321,7 @@ static int open_signals(void)
     sigset_t ours;
     sigemptyset(&ours);
     sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGUSR2);
     return signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -350,9 +356,8 @@ static bool worker_open(Worker *worker)
     }
     worker->signal_watch =
         loop_watch(worker->loop, worker->signals, LOOP_READABLE, on_signal, worker);
-    worker->accept_watch =
-        loop_watch(worker->loop, worker->listener, LOOP_READABLE, on_acceptable, worker);
-    worker->accept_pause = loop_timer(worker->loop, on_accept_pause_over, worker);
+    worker->accept_watch = loop_watch(worker->loop, worker->listener, 0, on_acceptable, worker);
+    worker->accept_pause = loop_timer(worker->loop, start_accepting, worker);
     worker->drain_timer = loop_timer(worker->loop, on_drain_look, worker);
     worker->heartbeat = loop_timer(worker->loop, on_heartbeat, worker);
     return worker->server.sink && (worker->server.verifier || !config->app_secrets.count) &&
@@ -398,6 +403,7 @@ int worker_run(const Config *config, int listener, size_t slot)
     if (ok) {
         stats_set(STAT_WORKERS, 1);
         timer_start(worker.heartbeat, 0, HEARTBEAT);
+        sink_redis_when_settled(worker.server.sink, start_accepting, &worker);
         loop_run(worker.loop);
     } else {
         log_line(LOG_ERROR, "out of memory at the start");

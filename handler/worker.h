@@ -9,8 +9,9 @@
 
 /*
  * Runs until SIGTERM, then drains: what was accepted is answered, within config->drain_timeout.
- * listener is a listening, non-blocking socket. slot is the worker's place in the shared counters.
- * Returns the exit status.
+ * SIGUSR2 does the same more patiently, for a worker whose place another has taken: idle
+ * connections are left for nginx to close. listener is a listening, non-blocking socket. slot is
+ * the worker's place in the shared counters. Returns the exit status.
  */
 int worker_run(const Config *config, int listener, size_t slot);
 

@@ -1,0 +1,261 @@
+#!/usr/bin/python3
+"""Measures Tickstream against other ways to do the same work, in one run, in alternating rounds.
+
+Every server stands behind the shipped nginx configuration, decodes each body, appends one stream entry with the
+same fields for each status and answers after Redis has.  Before anything is measured each one's entries are
+compared with what they must be, and after every round the stream must hold all that was answered with 200.
+"""
+import argparse
+import json
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+
+import payloads
+import report
+import servers
+
+CLIENT_THREADS = 2
+CONNECTIONS = 64
+FILE_BYTES = 400 << 20
+STARTERS = {"tickstream": servers.start_tickstream, "dedupe": servers.start_dedupe, "lua": servers.start_lua,
+            "php": servers.start_php, "threads": servers.start_threads}
+SERVERS = *STARTERS, "floor", "redis"
+WORKLOADS = "one", "sample", "hundred", "thousand", "xml", "form", "latency"
+LATENCY = ("lua", ("tickstream", "dedupe", "lua")), ("php", ("tickstream", "php"))
+
+
+def options():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("--build", type=pathlib.Path, default=servers.ROOT / "build/gcc-release", metavar="DIR",
+                   help="where the programs are (build/gcc-release)")
+    p.add_argument("--out", type=pathlib.Path, metavar="DIR", help="for results.json, .svg and .md (build/bench)")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--seconds", type=int, default=2, help="of each measurement")
+    p.add_argument("--quick", action="store_true", help="one round of short ones: under a minute")
+    p.add_argument("--only", default="", metavar="NAMES",
+                   help="with commas, of %s and of %s" % (" ".join(SERVERS), " ".join(WORKLOADS)))
+    p.add_argument("--appendonly", choices=("no", "everysec", "always"), default="no", help="of Redis (no)")
+    opts = p.parse_args()
+    opts.build = opts.build.resolve()
+    opts.out = opts.out or opts.build.parent / "bench"
+    opts.only = set(filter(None, opts.only.split(",")))
+    if opts.only - {*SERVERS, *WORKLOADS}:
+        p.error("--only: unknown %s" % ", ".join(opts.only - {*SERVERS, *WORKLOADS}))
+    if opts.quick:
+        opts.rounds, opts.seconds = 1, 1
+    return opts
+
+
+def run_json(command):
+    """The last line that a program prints, which is a JSON object."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit("%s: %s" % (command[0], done.stderr.strip()))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class Bench:
+    """What is running, the files of requests, and the samples of each (workload, server)."""
+
+    def __init__(self, opts, rig):
+        self.opts, self.rig = opts, rig
+        self.servers, self.files, self.samples, self.latencies = {}, {}, {}, {}
+        self.workloads = [w for w in payloads.workloads() if self.wanted(w.name, WORKLOADS)]
+
+    def wanted(self, name, group):
+        """A group of which nothing is named runs whole."""
+        chosen = self.opts.only.intersection(group)
+        return name in chosen or not chosen
+
+    def start(self):
+        for name, starter in STARTERS.items():
+            if self.wanted(name, SERVERS):
+                try:
+                    self.servers[name] = starter(self.rig)
+                except servers.Absent as missing:
+                    print("skipped: %s, no %s" % (report.TITLES[name], missing))
+
+    def servers_of(self, workload):
+        """The peers read JSON only, and so the other formats are compared with Tickstream's own JSON."""
+        names = self.servers if workload.is_json() else self.servers.keys() & {"tickstream"}
+        return [self.servers[name] for name in names]
+
+    # Is it the same work?
+
+    def check(self):
+        for workload in self.workloads:
+            for server in self.servers_of(workload):
+                self.rig.cli("FLUSHALL")
+                status = servers.post(server, workload)
+                entries = [pairs for _, pairs in self.rig.cli("XRANGE", servers.STREAM, "-", "+")]
+                if status != 200 or len(entries) != workload.statuses:
+                    raise SystemExit("%s, %s: answers %d, %d entries" %
+                                     (server.name, workload.title, status, len(entries)))
+                if workload.is_json():
+                    check_entries(server, entries, payloads.expected_entries(payloads.numbered(workload, 0)))
+
+    # The requests
+
+    def prepare(self):
+        """With dedupe on no id may come twice: enough requests for a round.  All servers get the same file."""
+        for workload in self.workloads:
+            file = self.rig.dir / (workload.name + ".requests")
+            count = 2 * CLIENT_THREADS
+            size = payloads.write_requests(file, workload, count)
+            if workload.is_json() and "dedupe" in self.servers:
+                rate = self.wrk(self.servers["dedupe"], file, size, 1, workload.connections)["rate"]
+                count += min(int(1.5 * rate * self.opts.seconds), FILE_BYTES // size)
+                size = payloads.write_requests(file, workload, count)
+            self.files[workload.name] = file, size
+        file = self.rig.dir / "livez.request"
+        self.files["floor"] = file, payloads.write_get(file, "/livez")
+
+    # One measurement each
+
+    def wrk(self, server, file, size, seconds, connections):
+        result = run_json(["wrk", "-t", CLIENT_THREADS, "-c", connections, "-d", "%ds" % seconds, "--timeout", "10s",
+                           "-s", servers.HERE / "wrk.lua", "http://127.0.0.1:%d" % server.port,
+                           file, size, CLIENT_THREADS])
+        if result["refused"] or result["broken"]:
+            raise SystemExit("%s: %s" % (server.name, result))
+        result["rate"] = result["requests"] / result["seconds"]
+        return result
+
+    def check_stored(self, server, statuses):
+        stored = self.rig.cli("XLEN", servers.STREAM)
+        if stored < statuses:
+            raise SystemExit("%s: %d statuses answered with 200, %d stored%s" %
+                             (server.name, statuses, stored,
+                              " (have the ids run out? try fewer --seconds)" if server.name == "dedupe" else ""))
+
+    def measure(self, name, server, connections, statuses):
+        """The rate, and CPU seconds for 100,000 statuses (or requests without any) of each part."""
+        self.rig.cli("FLUSHALL", "SYNC")
+        parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.rig.redis}.items()}
+        before = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}
+        result = self.wrk(server, *self.files[name], self.opts.seconds, connections)
+        used = {role: servers.cpu_seconds(pids) - before[role] for role, pids in parts.items()}
+        self.check_stored(server, result["requests"] * statuses)
+        per = 1e5 / (result["requests"] * max(statuses, 1))
+        return {"rate": result["rate"], **{role: seconds * per for role, seconds in used.items()}}
+
+    def measure_redis(self):
+        """Redis alone, with the XADD that a status becomes, as fast as redis-benchmark can send it."""
+        self.rig.cli("FLUSHALL", "SYNC")
+        fields = next(payloads.expected_entries(payloads.webhook(1)))
+        words = [w if isinstance(w, str) else json.dumps(w, separators=(",", ":")) for f in fields.items() for w in f]
+        words += ["received_at", "1771000100000", "request_id", "0123456789abcdef0123456789abcdef"]
+        done = subprocess.run(["redis-benchmark", "-s", self.rig.redis_socket, "-P", "64", "--csv", "-n",
+                               str(300000 * self.opts.seconds), "XADD", servers.STREAM, "*", *words],
+                              capture_output=True, text=True, check=True)
+        return {"rate": float(done.stdout.splitlines()[-1].rsplit('","', 7)[1])}
+
+    def measure_latency(self, server, rate):
+        self.rig.cli("FLUSHALL", "SYNC")
+        seconds = 2 * self.opts.seconds
+        result = run_json([self.rig.compile(servers.HERE / "openloop.c"), server.port, *self.files["one"], rate,
+                           seconds, CONNECTIONS])
+        if result["refused"] or result["broken"] or result["answered"] < result["due"]:
+            raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
+        self.check_stored(server, result["answered"])
+        return {k: result[k] / 1000 for k in ("p50", "p99", "p99.9", "max")}
+
+    # The rounds
+
+    def rounds(self):
+        for number in range(self.opts.rounds):
+            for workload in self.workloads:
+                for server in rotated(self.servers_of(workload), number):
+                    self.add(workload.name, server.name,
+                             self.measure(workload.name, server, workload.connections, workload.statuses))
+            if "tickstream" in self.servers and self.wanted("floor", SERVERS):
+                self.add("floor", "floor", self.measure("floor", self.servers["tickstream"], CONNECTIONS, 0))
+            if self.wanted("redis", SERVERS):
+                self.add("redis", "redis", self.measure_redis())
+            print("round %d of %d" % (number + 1, self.opts.rounds), file=sys.stderr)
+
+    def add(self, workload, server, sample):
+        self.samples.setdefault((workload, server), []).append(sample)
+
+    def latency(self):
+        """At half of what a peer can do at most: the same fixed rate for it and for Tickstream."""
+        for peer, names in LATENCY:
+            if ("one", peer) not in self.samples or not self.wanted("latency", WORKLOADS):
+                continue
+            rate = int(statistics.median(s["rate"] for s in self.samples["one", peer]) / 2)
+            for number in range(min(self.opts.rounds, 3)):
+                for name in rotated([n for n in names if n in self.servers], number):
+                    sample = self.measure_latency(self.servers[name], rate)
+                    self.latencies.setdefault((peer, rate, name), []).append(sample)
+
+    def memory(self):
+        return {name: {role: servers.memory_mib(servers.tree(p.pid)) for role, p in server.processes.items()}
+                for name, server in self.servers.items()}
+
+    def results(self):
+        """Everything that is reported, as it stands in results.json."""
+        statuses = {w.name: w.statuses for w in self.workloads}
+        return {"machine": servers.machine(),
+                "options": {"rounds": self.opts.rounds, "seconds": self.opts.seconds,
+                            "appendonly": self.opts.appendonly},
+                "throughput": [{"workload": workload, "server": server, "statuses": statuses.get(workload, 1),
+                                "samples": [s["rate"] for s in samples], **medians(samples)}
+                               for (workload, server), samples in self.samples.items()],
+                "latency": [{"peer": peer, "rate": rate, "server": server, **medians(samples)}
+                            for (peer, rate, server), samples in self.latencies.items()],
+                "memory": self.memory(),
+                "scanner": self.scanner()}
+
+    def scanner(self):
+        """Megabytes a second of our JSON scanner and of jansson over a body of 100 statuses."""
+        program, file = self.opts.build / "bench-scan", self.rig.dir / "scan.json"
+        if not program.exists():
+            return None
+        file.write_bytes(payloads.webhook(100))
+        done = subprocess.run([program, file], capture_output=True, text=True, check=True)
+        return dict(zip(("ours", "jansson"), map(float, done.stdout.split())))
+
+
+def check_entries(server, entries, expected):
+    for pairs, want in zip(entries, expected):
+        got = dict(zip(pairs[::2], pairs[1::2]))
+        if list(got) != [*want, "received_at", "request_id"]:
+            raise SystemExit("%s: fields %s" % (server.name, list(got)))
+        for name, value in want.items():
+            if (json.loads(got[name]) if name in ("errors", "extra") else got[name]) != value:
+                raise SystemExit("%s: %s is %r, not %r" % (server.name, name, got[name], value))
+
+
+def rotated(items, by):
+    by %= max(len(items), 1)
+    return items[by:] + items[:by]
+
+
+def medians(samples):
+    return {figure: statistics.median(s[figure] for s in samples) for figure in samples[0]}
+
+
+def main():
+    opts = options()
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
+    with servers.Rig(opts.build, opts.appendonly) as rig:
+        bench = Bench(opts, rig)
+        bench.start()
+        bench.check()
+        bench.prepare()
+        bench.rounds()
+        bench.latency()
+        results = bench.results()
+    opts.out.mkdir(parents=True, exist_ok=True)
+    (opts.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (opts.out / "results.svg").write_text(report.svg(results), encoding="utf-8")
+    (opts.out / "results.md").write_text(report.text(results) + "\n", encoding="utf-8")
+    print(report.text(results))
+    print("written: %s/results.json, .svg, .md" % opts.out)
+
+
+if __name__ == "__main__":
+    main()

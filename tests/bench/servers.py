@@ -1,0 +1,266 @@
+"""The servers that are compared: each an nginx with what stands behind it, all in front of one Redis."""
+import glob
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import payloads
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+STREAM = "whatsapp:statuses"
+CORES = len(os.sched_getaffinity(0))
+LUA_MODULES = "ndk_http_module.so", "ngx_http_lua_module.so"
+MODULES = pathlib.Path("/usr/lib/nginx/modules")
+PHP_CHILDREN = 64  # as many as connections: a kept one occupies a child; with fewer some senders wait for seconds
+THREADS = 128      # likewise
+HINT = " (make bench-deps installs it)"
+
+
+class Absent(Exception):
+    """What a server needs and does not find here."""
+
+
+class Server:
+    """processes: its own ones by role; Redis is everybody's."""
+
+    def __init__(self, name, port, processes):
+        self.name, self.port, self.processes = name, port, processes
+
+
+class Rig:
+    """A private directory with a Redis, the processes started on it, and the programs built for it."""
+
+    def __init__(self, build, appendonly):
+        self.build, self.tools = build, build.parent / "bench"
+        self.tools.mkdir(parents=True, exist_ok=True)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tickstream-bench-"))
+        self.dir.chmod(0o755)
+        self.children = []
+        self.redis_socket = self.dir / "redis.sock"
+        self.redis = self.start("redis", need("redis-server"), "--port", "0", "--unixsocket", self.redis_socket,
+                                "--unixsocketperm", "777", "--dir", self.dir, "--save", "", "--daemonize", "no",
+                                "--appendonly", "no" if appendonly == "no" else "yes",
+                                "--appendfsync", "everysec" if appendonly == "no" else appendonly)
+        wait_for("Redis", lambda: self.cli("PING") == "PONG")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        for child in reversed(self.children):
+            child.terminate()
+        for child in self.children:
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self, name, *command, env=None):
+        log = open(self.dir / (name + ".log"), "ab")
+        child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                 env={**os.environ, **(env or {})})
+        self.children.append(child)
+        return child
+
+    def cli(self, *command):
+        out = subprocess.run(["redis-cli", "-s", str(self.redis_socket), "--json", *command],
+                             capture_output=True, text=True, check=False)
+        return json.loads(out.stdout) if out.returncode == 0 else None
+
+    def compile(self, source, *libraries):
+        """A C program of ours; built again when its source is newer."""
+        target = self.tools / source.stem
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            command = [os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-O2", "-o", target, source, *libraries]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise Absent("cannot compile %s: %s" % (source.name, done.stderr.splitlines()[:1]))
+        return target
+
+
+def need(program):
+    found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not found:
+        raise Absent(program + HINT)
+    return found
+
+
+def wait_for(what, ready, seconds=15):
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise RuntimeError("%s does not come up" % what)
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def fill(source, target, **values):
+    text = source.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace("@%s@" % name, str(value))
+    target.write_text(text, encoding="utf-8")
+
+
+def wait_listening(what, child, address):
+    """Until the child accepts connections at a path or port of ours; an error when it ends instead."""
+    def ready():
+        if child.poll() is not None:
+            raise RuntimeError("%s has ended with %d" % (what, child.returncode))
+        with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as s:
+            return s.connect_ex(address) == 0
+    wait_for(what, ready)
+
+
+def start_nginx(rig, name, peer=None, modules="", **values):
+    """The shipped configuration; a peer's files take the place of those that lead to Tickstream."""
+    folder, port = rig.dir / name, free_port()
+    subprocess.run([ROOT / "tests/tools/nginx-render.sh", folder, "127.0.0.1:%d" % port,
+                    "unix:" + handler_socket(folder)], check=True)
+    for file in peer.iterdir() if peer else ():
+        fill(file, folder / file.name, DIR=folder, SOCKET=handler_socket(folder), REDIS=rig.redis_socket, **values)
+    child = rig.start(name + "-nginx", need("nginx"), "-p", folder, "-e", folder / "error.log",
+                      "-c", folder / "nginx.conf", "-g", modules + "daemon off;")
+    wait_listening(name + "'s nginx", child, ("127.0.0.1", port))
+    return folder, port, child
+
+
+def handler_socket(folder):
+    return str(folder / "handler.sock")
+
+
+def start_handler(rig, folder, *command, env=None):
+    child = rig.start(folder.name, *command, env=env)
+    wait_listening(folder.name, child, handler_socket(folder))
+    return child
+
+
+def start_tickstream(rig, name="tickstream", window="0"):
+    program = rig.build / "tickstream"
+    if not program.exists():
+        raise Absent("%s (make builds it)" % program)
+    folder, port, nginx = start_nginx(rig, name)
+    handler = start_handler(rig, folder, program, env={
+        "TICKSTREAM_LISTEN": "unix:" + handler_socket(folder), "TICKSTREAM_DEDUPE_WINDOW": window,
+        "TICKSTREAM_REDIS_URL": "unix://%s" % rig.redis_socket, "TICKSTREAM_APP_SECRET": payloads.SECRET.decode()})
+    return Server(name, port, {"nginx": nginx, "handler": handler})
+
+
+def start_dedupe(rig):
+    return start_tickstream(rig, "dedupe", "24h")
+
+
+def start_lua(rig):
+    for wanted in *(MODULES / m for m in LUA_MODULES), pathlib.Path("/usr/share/lua/5.1/nginx/redis.lua"):
+        if not wanted.exists():
+            raise Absent("%s%s" % (wanted, HINT))
+    if not glob.glob("/usr/lib/*/lua/5.1/cjson.so"):
+        raise Absent("lua-cjson" + HINT)
+    load = "".join("load_module %s/%s;" % (MODULES, m) for m in LUA_MODULES)
+    _, port, nginx = start_nginx(rig, "lua", HERE / "peers/lua", load)
+    return Server("lua", port, {"nginx": nginx})
+
+
+def start_php(rig):
+    fpm = sorted(glob.glob("/usr/sbin/php-fpm*"))
+    if not fpm or not glob.glob("/usr/lib/php/*/redis.so"):
+        raise Absent(("php-redis" if fpm else "php-fpm") + HINT)
+    root = os.geteuid() == 0
+    folder, port, nginx = start_nginx(rig, "php", HERE / "peers/php", CHILDREN=PHP_CHILDREN, KEEP=PHP_CHILDREN // CORES,
+                                      USER="user = root" if root else "")
+    pool = start_handler(rig, folder, fpm[-1], "-y", folder / "php-fpm.conf", *(["-R"] if root else []))
+    return Server("php", port, {"nginx": nginx, "handler": pool})
+
+
+def start_threads(rig):
+    program = rig.compile(HERE / "peers/threads/threads.c", "-lfcgi", "-lhiredis", "-ljansson", "-lpthread")
+    folder, port, nginx = start_nginx(rig, "threads", HERE / "peers/threads", KEEP=THREADS // CORES)
+    pool = start_handler(rig, folder, program, handler_socket(folder), rig.redis_socket, THREADS)
+    return Server("threads", port, {"nginx": nginx, "handler": pool})
+
+
+# Asking one
+
+def post(server, workload):
+    """Sends the workload's first request; returns the status."""
+    raw = payloads.http_request(payloads.numbered(workload, 0), workload.content_type)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
+        s.sendall(raw)
+        answer = http.client.HTTPResponse(s, method="POST")
+        answer.begin()
+        answer.read()
+        return answer.status
+
+
+# What they cost
+
+def tree(pid):
+    """The process and all its descendants."""
+    parents = {}
+    for stat in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            child, rest = pathlib.Path(stat).read_text().split(" ", 1)
+        except OSError:
+            continue  # it has just ended
+        parents[int(child)] = int(rest.rsplit(")", 1)[1].split()[1])
+    found = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        if not more:
+            return found
+        found |= more
+
+
+def cpu_seconds(pids):
+    """By the scheduler's nanoseconds: the clock ticks in stat are too coarse for many processes."""
+    tasks = (task for pid in pids for task in glob.glob("/proc/%d/task/*/schedstat" % pid))
+    return sum(int(pathlib.Path(task).read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory_mib(pids):
+    """Proportional: a page shared by n of all processes counts 1/n in each."""
+    total = 0
+    for pid in pids:
+        lines = pathlib.Path("/proc/%d/smaps_rollup" % pid).read_text().splitlines()
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
+# Where it was
+
+def first_line(*command):
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout.splitlines()[0]
+    except (OSError, IndexError):
+        return None
+
+
+def package_versions():
+    names = ("nginx", "redis-server", "libnginx-mod-http-lua", "lua-cjson", "lua-nginx-redis", "php-fpm", "php-redis",
+             "libfcgi0ldbl", "libfcgi0t64", "libhiredis0.14", "libhiredis1.1.0", "libjansson4", "wrk")
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names],
+                          capture_output=True, text=True, check=False)
+    return dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+
+
+def machine():
+    cpuinfo = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = [line.split(":", 1)[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
+    release = pathlib.Path("/etc/os-release").read_text(encoding="utf-8")
+    system = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
+    return {"cpu": model[0] if model else os.uname().machine, "cores": CORES, "kernel": os.uname().release,
+            "system": system.get("PRETTY_NAME", "").strip('"'), "compiler": first_line("cc", "--version"),
+            "packages": package_versions()}
