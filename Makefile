@@ -65,6 +65,8 @@ $(BUILD)/%.o: %.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+.PRECIOUS: $(BUILD)/%.o
+
 # The Lua script as a C string: one literal a line.
 $(BUILD)/publish_script.c: common/publish.lua
 	@mkdir -p $(@D)
@@ -93,7 +95,7 @@ demo: ## In a second terminal: post the sample in three formats, show answers an
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 UNIT_SHARED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
-WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 	@echo "  LD    $@"

@@ -87,9 +87,19 @@ static bool has_utf16_mark(Str body)
     return str_starts_with(body, STR("\xFF\xFE")) || str_starts_with(body, STR("\xFE\xFF"));
 }
 
+/* Moves a position behind a byte order mark of so many bytes, which was skipped. */
+static void move_position(Error *error, size_t mark)
+{
+    if (error->line) {
+        error->offset += mark;
+        error->column += error->line == 1 ? mark : 0;
+    }
+}
+
 bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr)
 {
     bool utf8_mark = str_starts_with(body, STR("\xEF\xBB\xBF"));
+    size_t skipped = 0;
     if (type.format != FORMAT_FORM &&
         (has_utf16_mark(body) || (type.charset == CHARSET_UTF16 && !utf8_mark))) {
         Str utf8;
@@ -101,9 +111,10 @@ bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error 
         }
         body = utf8;
     } else if (type.format != FORMAT_FORM && utf8_mark) {
-        body = str_from_offset(body, 3);
+        skipped = 3;
     }
-    if (!codecs[type.format].decode(body, arena, ret, reterr)) {
+    if (!codecs[type.format].decode(str_from_offset(body, skipped), arena, ret, reterr)) {
+        move_position(reterr, skipped);
         return false;
     }
     if (payload_size(ret) > LIMIT_COMMANDS) {

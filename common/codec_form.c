@@ -9,6 +9,7 @@
  * means nothing costs reading its name.
  */
 #include "codec.h"
+#include "percent.h"
 #include "utf.h"
 
 #include <stdint.h>
@@ -44,33 +45,32 @@ static const struct {
 
 /* In the order of the JSON sample, in which the leaves of one object are then expected. */
 static const struct Member {
-    Place in;
     Str name, net_name; /* as in JSON, as in .NET when that is more than another case */
-    Place is;
+    Place in, is;
     size_t offset; /* of a leaf, in its object */
 } members[] = {
-    {PAYLOAD, STR_INIT("object"), {NULL, 0}, TEXT, offsetof(Payload, object)},
-    {PAYLOAD, STR_INIT("entry"), {NULL, 0}, ENTRIES, 0},
-    {ENTRY, STR_INIT("id"), {NULL, 0}, TEXT, offsetof(Entry, id)},
-    {ENTRY, STR_INIT("changes"), {NULL, 0}, CHANGES, 0},
-    {CHANGE, STR_INIT("field"), {NULL, 0}, TEXT, offsetof(Change, field)},
-    {CHANGE, STR_INIT("value"), {NULL, 0}, VALUE, 0},
-    {VALUE, STR_INIT("messaging_product"), STR_INIT("messagingproduct"), TEXT,
+    {STR_INIT("object"), {NULL, 0}, PAYLOAD, TEXT, offsetof(Payload, object)},
+    {STR_INIT("entry"), {NULL, 0}, PAYLOAD, ENTRIES, 0},
+    {STR_INIT("id"), {NULL, 0}, ENTRY, TEXT, offsetof(Entry, id)},
+    {STR_INIT("changes"), {NULL, 0}, ENTRY, CHANGES, 0},
+    {STR_INIT("field"), {NULL, 0}, CHANGE, TEXT, offsetof(Change, field)},
+    {STR_INIT("value"), {NULL, 0}, CHANGE, VALUE, 0},
+    {STR_INIT("messaging_product"), STR_INIT("messagingproduct"), VALUE, TEXT,
      offsetof(Change, messaging_product)},
-    {VALUE, STR_INIT("metadata"), {NULL, 0}, METADATA, 0},
-    {METADATA, STR_INIT("display_phone_number"), STR_INIT("displayphonenumber"), TEXT,
+    {STR_INIT("metadata"), {NULL, 0}, VALUE, METADATA, 0},
+    {STR_INIT("display_phone_number"), STR_INIT("displayphonenumber"), METADATA, TEXT,
      offsetof(Change, display_phone_number)},
-    {METADATA, STR_INIT("phone_number_id"), STR_INIT("phonenumberid"), TEXT,
+    {STR_INIT("phone_number_id"), STR_INIT("phonenumberid"), METADATA, TEXT,
      offsetof(Change, phone_number_id)},
-    {VALUE, STR_INIT("statuses"), {NULL, 0}, STATUSES, 0},
-    {STATUS, STR_INIT("id"), {NULL, 0}, TEXT, offsetof(StatusUpdate, id)},
-    {STATUS, STR_INIT("status"), {NULL, 0}, TEXT, offsetof(StatusUpdate, status)},
-    {STATUS, STR_INIT("timestamp"), {NULL, 0}, TEXT, offsetof(StatusUpdate, timestamp)},
-    {STATUS, STR_INIT("recipient_id"), STR_INIT("recipientid"), TEXT,
+    {STR_INIT("statuses"), {NULL, 0}, VALUE, STATUSES, 0},
+    {STR_INIT("id"), {NULL, 0}, STATUS, TEXT, offsetof(StatusUpdate, id)},
+    {STR_INIT("status"), {NULL, 0}, STATUS, TEXT, offsetof(StatusUpdate, status)},
+    {STR_INIT("timestamp"), {NULL, 0}, STATUS, TEXT, offsetof(StatusUpdate, timestamp)},
+    {STR_INIT("recipient_id"), STR_INIT("recipientid"), STATUS, TEXT,
      offsetof(StatusUpdate, recipient_id)},
-    {STATUS, STR_INIT("errors"), {NULL, 0}, ERRORS, 0},
-    {ERROR, STR_INIT("code"), {NULL, 0}, TEXT, offsetof(StatusError, code)},
-    {ERROR, STR_INIT("title"), {NULL, 0}, TEXT, offsetof(StatusError, title)},
+    {STR_INIT("errors"), {NULL, 0}, STATUS, ERRORS, 0},
+    {STR_INIT("code"), {NULL, 0}, ERROR, TEXT, offsetof(StatusError, code)},
+    {STR_INIT("title"), {NULL, 0}, ERROR, TEXT, offsetof(StatusError, title)},
 };
 
 typedef struct {
@@ -106,38 +106,6 @@ static bool bad_name(Form *form, const char *text)
     return error_malformed(form->builder.error, REASON_BAD_NAME, "%s", text);
 }
 
-static int hex_digit(char c)
-{
-    if (ascii_is_digit(c)) {
-        return c - '0';
-    }
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Writes the text without its escapes to out, which has room for the text; false: a bad escape. */
-static bool unescape(Str text, char *out, size_t *ret_len)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '+') {
-            c = ' ';
-        } else if (c == '%') {
-            int high = text.len - i > 2 ? hex_digit(text.ptr[i + 1]) : -1;
-            int low = text.len - i > 2 ? hex_digit(text.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        out[len++] = c;
-    }
-    *ret_len = len;
-    return true;
-}
-
 static bool has_escapes(Str text)
 {
     return str_find(text, '%') < text.len || str_find(text, '+') < text.len;
@@ -149,7 +117,7 @@ static bool decode(Form *form, Str *text, char *buffer)
     if (!buffer) {
         return error_no_memory(form->builder.error);
     }
-    if (!unescape(*text, buffer, &text->len)) {
+    if (!percent_decode(*text, PLUS_IS_SPACE, buffer, &text->len)) {
         return error_malformed(form->builder.error, REASON_ENCODING,
                                "%% without two hexadecimal digits");
     }
@@ -252,8 +220,7 @@ static bool ignore(Form *form, Str rest)
     return true;
 }
 
-/* Goes one part further: into an item of a list, or to a member, where *ret_member is NULL when
- * there is none. */
+/* Goes one part further: into an item of a list, or to a member; leaf->member is NULL for none. */
 static bool go_to(Form *form, Str part, Place *place, Leaf *leaf)
 {
     if (places[*place].item) {
@@ -265,7 +232,7 @@ static bool go_to(Form *form, Str part, Place *place, Leaf *leaf)
         *place = places[*place].item;
         return true;
     }
-    leaf->member = *place == TEXT ? NULL : find_member(*place, part);
+    leaf->member = find_member(*place, part);
     *place = leaf->member ? leaf->member->is : *place;
     return true;
 }

@@ -337,13 +337,14 @@ static bool bad(Error *reterr, const char *format, ...)
     return false;
 }
 
-/* Reads a whole file of at most `most` bytes, terminated; NULL with *reterr on failure. */
+/* Reads a whole text file of at most `most` bytes, terminated; NULL with *reterr on failure. A NUL
+ * in it is one: a secret would be cut there. */
 static char *read_file(const char *name, const char *path, size_t most, Error *reterr)
 {
     FILE *file = fopen(path, "re");
     char *text = malloc(most + 1);
     size_t len = file && text ? fread(text, 1, most, file) : 0;
-    bool ok = file && text && !ferror(file) && feof(file);
+    bool ok = file && text && !ferror(file) && feof(file) && !memchr(text, '\0', len);
     if (!ok) {
         bad(reterr, "%s: cannot read %.80s", name, path);
         free(text);

@@ -25,6 +25,9 @@ Str reason_word(Reason reason)
 }
 
 static void fill(Error *error, ErrorCode code, Reason reason, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
+static void fill(Error *error, ErrorCode code, Reason reason, const char *format, va_list args)
 {
     *error = (Error){.code = code, .reason = reason};
     vsnprintf(error->text, sizeof(error->text), format, args);

@@ -14,6 +14,7 @@ static bool fail(JsonScanner *scan, const char *at, Reason reason, const char *t
                      (size_t)(at - scan->begin));
     }
     scan->pos = scan->end;
+    scan->first = false; /* nor does a container begin here any more */
     return false;
 }
 
@@ -89,15 +90,6 @@ static inline const char *find_special(const char *p, const char *end)
 }
 #endif
 
-static int hex_digit(char c)
-{
-    if (ascii_is_digit(c)) {
-        return c - '0';
-    }
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Reads four hex digits; -1 when they are not there. */
 static int32_t read_hex4(const char *p, const char *end)
 {
@@ -106,7 +98,7 @@ static int32_t read_hex4(const char *p, const char *end)
     }
     int32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
+        int digit = ascii_hex_digit(p[i]);
         if (digit < 0) {
             return -1;
         }

@@ -75,6 +75,17 @@ enum {
     /* Bytes of libxml2's name dictionary before its context is made anew. */
     LIMIT_XML_DICT = 1 << 20,
 
+    /*
+     * libxml2 2.9 compares each attribute of a tag with all others, each prefix with all namespaces
+     * in scope, and keeps names in a table that stops growing at 4608 chains. Without these limits
+     * a body of 3 MB can keep it busy for half a minute, with them for a tenth of a second: bytes
+     * of one tag, namespaces declared, and distinct names in a body of more than 64 KiB (a smaller
+     * one cannot have many more).
+     */
+    LIMIT_XML_TAG = 4096,
+    LIMIT_XML_NAMESPACES = 64,
+    LIMIT_XML_NAMES = 10000,
+
     /* Workers, so that the shared counters have a fixed size. */
     LIMIT_WORKERS = 256,
 };

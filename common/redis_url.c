@@ -1,34 +1,18 @@
 #include "redis_url.h"
 
+#include "percent.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-static int hex_value(char c)
-{
-    c = ascii_lower(c);
-    return ascii_is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Copies a part with its percent escapes resolved, terminated; false when it does not fit or holds
  * a NUL. */
 static bool copy_part(Str part, char *to, size_t room)
 {
-    size_t len = 0;
-    for (size_t i = 0; i < part.len; i++) {
-        char c = part.ptr[i];
-        if (c == '%') {
-            int high = i + 2 < part.len ? hex_value(part.ptr[i + 1]) : -1;
-            int low = i + 2 < part.len ? hex_value(part.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        if (!c || len + 1 >= room) {
-            return false;
-        }
-        to[len++] = c;
+    size_t len;
+    if (part.len >= room || !percent_decode(part, PLUS_IS_PLUS, to, &len) ||
+        memchr(to, '\0', len)) {
+        return false;
     }
     to[len] = '\0';
     return true;
@@ -78,8 +62,10 @@ static bool parse_authority(Str authority, RedisUrl *url)
         host = (Str){authority.ptr + 1, close - 1};
         Str after = str_from_offset(authority, close + 1);
         if (after.len) {
-            str_split(&after, ':');
-            port = after;
+            if (after.ptr[0] != ':') {
+                return false;
+            }
+            port = str_from_offset(after, 1);
         }
     } else {
         port = authority;

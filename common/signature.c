@@ -31,15 +31,6 @@ Verifier *verifier_free(Verifier *verifier)
     return NULL;
 }
 
-static int hex_value(char c)
-{
-    if (ascii_is_digit(c)) {
-        return c - '0';
-    }
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool signature_parse(Str header, unsigned char ret[SHA256_BYTES])
 {
     const Str prefix = STR("sha256=");
@@ -48,7 +39,7 @@ bool signature_parse(Str header, unsigned char ret[SHA256_BYTES])
     }
     const char *hex = header.ptr + prefix.len;
     for (size_t i = 0; i < SHA256_BYTES; i++) {
-        int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+        int high = ascii_hex_digit(hex[2 * i]), low = ascii_hex_digit(hex[2 * i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

@@ -84,13 +84,12 @@ typedef struct {
     size_t sent;     /* of them, handed to hiredis */
     bool writing;    /* hiredis still holds some */
     Queue in_flight; /* in the order in which replies will come */
-    Queue waiting;   /* for the connection, or for another attempt */
+    Queue waiting;   /* for another attempt */
 } SinkRedis;
 
 static void connection_lost(SinkRedis *sink, const char *why);
 static void start_connecting(void *arg);
 static void send_publication(SinkRedis *sink, Publication *publication);
-static void look_at_waiting(SinkRedis *sink, int64_t now);
 
 /* Queues */
 
@@ -635,7 +634,7 @@ static bool has_expired(const Queue *queue, int64_t now)
     return false;
 }
 
-/* Sends what has waited long enough; gives up what has waited too long. */
+/* Sends again what has waited long enough; gives up what has waited too long. */
 static void look_at_waiting(SinkRedis *sink, int64_t now)
 {
     Queue waiting = sink->waiting;
@@ -643,7 +642,7 @@ static void look_at_waiting(SinkRedis *sink, int64_t now)
     for (Publication *publication; (publication = queue_pop(&waiting));) {
         if (publication->sink.deadline <= now) {
             fail(publication, ERROR_UNAVAILABLE);
-        } else if (publication->sink.retry_at <= now && sink->state == STATE_READY) {
+        } else if (publication->sink.retry_at <= now) {
             send_publication(sink, publication);
         } else {
             queue_push(&sink->waiting, publication);
@@ -695,7 +694,7 @@ static void publish(Sink *base, Publication *publication)
         publication->done(publication, ERROR_NONE, &publication->sink.result);
         return;
     }
-    if (sink->state != STATE_READY && sink->failures) {
+    if (sink->state != STATE_READY) {
         fail(publication, ERROR_UNAVAILABLE);
         return;
     }
@@ -705,12 +704,7 @@ static void publish(Sink *base, Publication *publication)
         return;
     }
     publication->sink.deadline = loop_now(sink->loop) + sink->timeout;
-    if (sink->state == STATE_READY) {
-        send_publication(sink, publication);
-    } else { /* the first attempt to connect, in a new worker or after a loss: most likely a
-                millisecond */
-        queue_push(&sink->waiting, publication);
-    }
+    send_publication(sink, publication);
 }
 
 static bool is_connected(const Sink *base)

@@ -53,6 +53,16 @@ static inline bool ascii_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* The value of a hex digit in either case; -1 when it is none. */
+static inline int ascii_hex_digit(char c)
+{
+    if (ascii_is_digit(c)) {
+        return c - '0';
+    }
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Equality without regard to the case of ASCII letters. */
 static inline bool str_eq_nocase(Str a, Str b)
 {

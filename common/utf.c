@@ -27,16 +27,28 @@ size_t utf8_sequence(const char *s, size_t room)
     return overlong || surrogate || too_large ? 0 : len;
 }
 
+/* Are these 32 bytes ASCII? */
+static bool is_ascii(const char *bytes)
+{
+    uint64_t words[4];
+    memcpy(words, bytes, sizeof(words));
+    return !((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u);
+}
+
+size_t utf8_find_invalid(Str s)
+{
+    for (size_t at = 0, len; at < s.len; at += len) {
+        len = s.len - at >= 32 && is_ascii(s.ptr + at) ? 32 : utf8_sequence(s.ptr + at, s.len - at);
+        if (len == 0) {
+            return at;
+        }
+    }
+    return s.len;
+}
+
 bool utf8_is_valid(Str s)
 {
-    for (size_t i = 0; i < s.len;) {
-        size_t len = utf8_sequence(s.ptr + i, s.len - i);
-        if (len == 0) {
-            return false;
-        }
-        i += len;
-    }
-    return true;
+    return utf8_find_invalid(s) == s.len;
 }
 
 size_t utf8_encode(uint32_t c, char *buf)

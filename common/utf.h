@@ -14,6 +14,10 @@
  * is none. */
 size_t utf8_sequence(const char *s, size_t room);
 
+/* The offset of the first byte that is not part of well-formed UTF-8; the length when there is
+ * none. */
+size_t utf8_find_invalid(Str s);
+
 /* Is the whole text well-formed UTF-8? */
 bool utf8_is_valid(Str s);
 

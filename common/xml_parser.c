@@ -10,20 +10,10 @@
 #define NAMESPACE_SERIALIZATION "http://schemas.microsoft.com/2003/10/Serialization/"
 
 enum {
-    /*
-     * libxml2 2.9 compares each attribute of a tag with all others, each prefix with all namespaces
-     * in scope, and keeps names in a table that stops growing at 4608 chains. Without these limits
-     * a body of 3 MB could keep it busy for minutes, with them for a tenth of a second.
-     */
-    TAG_MAX = 4096, /* bytes */
-    NAMESPACES_MAX = 64,
-    NAMES_MAX = 10000, /* of a large body; a small one cannot have many more */
-
     /* A body of this size gets a parser of its own, so that what it leaves behind is given back. */
     LARGE = 64 << 10,
 
-    /* What the parser is given at once: it copies its input, and refuses to hold more than 10 MB of
-       it. */
+    /* What the parser is given at once. It copies its input, and refuses to hold 10 MB of it. */
     CHUNK = 1 << 20,
 };
 
@@ -40,8 +30,7 @@ typedef struct {
     unsigned short declared[LIMIT_DEPTH + 1]; /* ... by the element at each depth */
 } Parse;
 
-/* Adds the parser's position to the error; at_tag: moved back to the `<` of the tag that it has
- * just read. */
+/* Adds the parser's position to the error; at_tag: back at the `<` of the tag just read. */
 static void locate(Parse *parse, bool at_tag)
 {
     long at = xmlByteConsumed(parse->parser);
@@ -65,26 +54,28 @@ static void stop(Parse *parse)
 
 static bool go_deeper(Parse *parse, int namespaces)
 {
-    if (parse->body.len >= LARGE && xmlDictSize(parse->parser->dict) > NAMES_MAX) {
+    if (parse->body.len >= LARGE && xmlDictSize(parse->parser->dict) > LIMIT_XML_NAMES) {
         return error_malformed(parse->error, REASON_TOO_MANY, "more than %d different names",
-                               (int)NAMES_MAX);
+                               (int)LIMIT_XML_NAMES);
     }
     if (parse->depth == LIMIT_DEPTH) {
         return error_malformed(parse->error, REASON_TOO_DEEP,
                                "more than %d elements within each other", (int)LIMIT_DEPTH);
     }
     parse->namespaces += namespaces;
-    if (parse->namespaces > NAMESPACES_MAX) {
+    if (parse->namespaces > LIMIT_XML_NAMESPACES) {
         return error_malformed(parse->error, REASON_TOO_MANY, "more than %d namespaces in scope",
-                               (int)NAMESPACES_MAX);
+                               (int)LIMIT_XML_NAMESPACES);
     }
     parse->declared[++parse->depth] = (unsigned short)namespaces;
     parse->began = true;
     return true;
 }
 
-/* Looks for i:nil and z:Ref. An attribute is its local name, prefix, namespace, and begin and end
- * of its value. */
+/*
+ * Looks for i:nil and z:Ref. An attribute is its local name, prefix, namespace, and the begin and
+ * end of its value.
+ */
 static bool read_attributes(Parse *parse, const xmlChar **attributes, int count, bool *ret_null)
 {
     for (const char **a = (const char **)attributes; count--; a += 5) {
@@ -135,8 +126,8 @@ static void on_end(void *data, const xmlChar *name, const xmlChar *prefix, const
 static void on_text(void *data, const xmlChar *piece, int len)
 {
     Parse *parse = data;
-    if (parse->failed ||
-        !parse->events->text(parse->context, (Str){(const char *)piece, (size_t)len})) {
+    Str text = {(const char *)piece, (size_t)len};
+    if (len && (parse->failed || !parse->events->text(parse->context, text))) {
         stop(parse);
     }
 }
@@ -210,8 +201,7 @@ typedef const xmlError *ParserError;
 typedef xmlError *ParserError;
 #endif
 
-/* The parser must not be stopped from here, it may still use its input. The next event does that.
- */
+/* The parser must not be stopped here: it may still use its input. The next event does that. */
 static void on_error(void *data, ParserError error)
 {
     Parse *parse = data;
@@ -248,7 +238,9 @@ static void *noting_realloc(void *block, size_t size)
 
 static char *noting_strdup(const char *text)
 {
-    return note(strdup(text));
+    size_t size = strlen(text) + 1;
+    char *copy = noting_malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
 }
 
 static void ignore_message(void *data, const char *format, ...)
@@ -304,8 +296,7 @@ void xml_shutdown(void)
     xmlCleanupParser();
 }
 
-/* How much of the rest to parse at once. Cut before a `<`, which no tag, reference or character
- * contains. */
+/* How much of the rest to parse at once: up to a `<`, so that no tag or reference is cut. */
 static size_t chunk_size(Str rest)
 {
     if (rest.len <= CHUNK) {
@@ -335,28 +326,6 @@ static bool run(Parse *parse)
     parser->userData = &no_parse;
     xmlCtxtReset(parser);
     return whole;
-}
-
-/* Are these 32 bytes ASCII? */
-static bool is_ascii(const char *bytes)
-{
-    uint64_t words[4];
-    memcpy(words, bytes, sizeof(words));
-    return !((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u);
-}
-
-/* The offset of the first byte that is not part of UTF-8, or the length. */
-static size_t find_invalid(Str text)
-{
-    for (size_t at = 0, len; at < text.len; at += len) {
-        len = text.len - at >= 32 && is_ascii(text.ptr + at)
-                  ? 32
-                  : utf8_sequence(text.ptr + at, text.len - at);
-        if (len == 0) {
-            return at;
-        }
-    }
-    return text.len;
 }
 
 /* The encoding that the XML declaration names; absent when there is none. */
@@ -403,7 +372,7 @@ static size_t tag_length(Str text)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (quote) {
-            quote = c == quote ? 0 : quote;
+            quote = c == quote ? '\0' : quote;
         } else if (c == '"' || c == '\'') {
             quote = c;
         } else if (c == '>') {
@@ -413,16 +382,17 @@ static size_t tag_length(Str text)
     return text.len;
 }
 
-/* The offset of the first tag longer than TAG_MAX, or the length. No tag contains a `<` but its
- * first. */
+/* The offset of the first tag longer than LIMIT_XML_TAG, or the length. A tag ends before the next
+ * `<`.
+ */
 static size_t find_long_tag(Str body)
 {
     size_t at = str_find(body, '<');
-    while (body.len - at > TAG_MAX) {
+    while (body.len - at > LIMIT_XML_TAG) {
         Str tail = str_from_offset(body, at + 1);
         size_t next = str_find(tail, '<');
         bool is_tag = tail.ptr[0] != '!' && tail.ptr[0] != '?';
-        if (is_tag && next >= TAG_MAX && tag_length((Str){tail.ptr, next}) >= TAG_MAX) {
+        if (is_tag && next >= LIMIT_XML_TAG && tag_length((Str){tail.ptr, next}) >= LIMIT_XML_TAG) {
             return at;
         }
         at += 1 + next;
@@ -439,7 +409,7 @@ static bool refuse_at(Error *reterr, Str body, size_t offset)
 /* What is better known before the parser sees the body. */
 static bool check_body(Str body, Error *reterr)
 {
-    size_t at = find_invalid(body);
+    size_t at = utf8_find_invalid(body);
     if (at < body.len) {
         error_malformed(reterr, REASON_ENCODING, "bytes that are not UTF-8");
         return refuse_at(reterr, body, at);
@@ -452,7 +422,7 @@ static bool check_body(Str body, Error *reterr)
     }
     at = find_long_tag(body);
     if (at < body.len) {
-        error_malformed(reterr, REASON_TOO_MANY, "a tag of more than %d bytes", (int)TAG_MAX);
+        error_malformed(reterr, REASON_TOO_MANY, "a tag of more than %d bytes", (int)LIMIT_XML_TAG);
         return refuse_at(reterr, body, at);
     }
     return true;
@@ -473,8 +443,8 @@ bool xml_parse(Str body, const XmlEvents *events, void *context, Error *reterr)
     *reterr = (Error){.code = ERROR_NONE};
     Parse parse = {
         .parser = idle_parser, .events = events, .context = context, .body = body, .error = reterr};
-    bool whole = !out_of_memory && run(&parse);
-    if (out_of_memory) {
+    bool whole = idle_parser && !out_of_memory && run(&parse);
+    if (!idle_parser || out_of_memory) {
         xml_shutdown();
         return error_no_memory(reterr);
     }

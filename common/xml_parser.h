@@ -4,9 +4,10 @@
  * What a web service may safely read: elements, attributes, text, CDATA, comments. Refused, each
  * with its reason: document types and processing instructions (nothing is ever fetched or
  * expanded), references of .NET's serializer (z:Ref), nesting over LIMIT_DEPTH, bytes that are not
- * UTF-8, and what would make libxml2 slow. One parser is kept between calls, with nothing of the
- * documents but names that it has met; it is made anew when these exceed LIMIT_XML_DICT, after a
- * large body, and after an allocation that failed.
+ * UTF-8, and what would make libxml2 slow.
+ *
+ * One parser is kept between calls, with nothing of the documents but names that it has met; it is
+ * made anew when these exceed LIMIT_XML_DICT, after a large body, and after a failed allocation.
  */
 #ifndef TICKSTREAM_XML_PARSER_H
 #define TICKSTREAM_XML_PARSER_H
@@ -19,17 +20,16 @@
  */
 typedef struct {
     /*
-     * An element begins. name comes without its prefix; uri is its namespace or NULL, the same
-     * pointer for the same namespace; null tells of i:nil="true" (or 1). Texts are borrowed until
-     * start() returns.
+     * An element begins. name, borrowed until start() returns, comes without its prefix; uri is
+     * its namespace or NULL, during one parse mostly the same pointer for the same namespace;
+     * null tells of i:nil="true" (or 1).
      */
     bool (*start)(void *context, const char *name, const char *uri, bool null);
 
     /* The innermost element ends. */
     bool (*end)(void *context);
 
-    /* A piece of text, of any length; with references resolved, line ends as LF. Borrowed until
-     * text() returns. */
+    /* A piece of text, not empty, borrowed until text() returns. Line ends are LF. */
     bool (*text)(void *context, Str piece);
 } XmlEvents;
 

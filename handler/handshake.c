@@ -5,33 +5,14 @@
 #include "endpoint.h"
 #include "handshake.h"
 #include "log.h"
-
-static int hex_value(char c)
-{
-    c = ascii_lower(c);
-    return ascii_is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "percent.h"
 
 /* Resolves '+' and percent escapes once; false on a bad escape or without memory. */
 static bool decode(Str text, Arena *arena, Str *ret)
 {
     char *out = arena_alloc(arena, text.len);
-    size_t len = 0;
-    for (size_t i = 0; out && i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '%') {
-            int high = text.len - i > 2 ? hex_value(text.ptr[i + 1]) : -1;
-            int low = text.len - i > 2 ? hex_value(text.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        out[len++] = text.ptr[i] == '+' ? ' ' : c;
-    }
-    *ret = (Str){out, len};
-    return out != NULL;
+    *ret = (Str){out, 0};
+    return out && percent_decode(text, PLUS_IS_SPACE, out, &ret->len);
 }
 
 /* Where a parameter of this name belongs; NULL = it is none of ours. */

@@ -107,7 +107,7 @@ class Bench:
             size = payloads.write_requests(file, workload, count)
             if workload.is_json() and "dedupe" in self.servers:
                 rate = self.wrk(self.servers["dedupe"], file, size, 1, workload.connections)["rate"]
-                count += min(int(1.5 * rate * self.opts.seconds), FILE_BYTES // size)
+                count += min(int(2.5 * rate * self.opts.seconds), FILE_BYTES // size)
                 size = payloads.write_requests(file, workload, count)
             self.files[workload.name] = file, size
         file = self.rig.dir / "livez.request"

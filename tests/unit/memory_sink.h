@@ -1,0 +1,33 @@
+/*
+ * A sink in memory: remembers what was published, as text, and answers as it was told to.
+ */
+#ifndef TICKSTREAM_MEMORY_SINK_H
+#define TICKSTREAM_MEMORY_SINK_H
+
+#include "sink.h"
+
+typedef struct {
+    Sink sink; /* first, so that a Sink * is a MemorySink * */
+
+    /* What to do. */
+    ErrorCode code; /* how publications end */
+    bool later;     /* not before memory_sink_finish() */
+    bool connected;
+
+    /* What was done. */
+    size_t publications, probes;
+    char text[4096];     /* payload_text() of the last publication */
+    char request_id[65]; /* its request id, */
+    char content_type[128];
+    int64_t received_at;
+
+    Publication *waiting; /* that memory_sink_finish() will end */
+} MemorySink;
+
+/* An empty sink that is connected and accepts everything. */
+MemorySink memory_sink(void);
+
+/* Ends the publication that waits: all of its elements were new. */
+void memory_sink_finish(MemorySink *memory);
+
+#endif

@@ -1,0 +1,360 @@
+#include "unit.h"
+
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Without a secret nothing starts; most tests are not about that. */
+#define UNSIGNED "TICKSTREAM_ALLOW_UNSIGNED=true"
+
+static char folder[] = "/tmp/tickstream-test-XXXXXX";
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    char command[64];
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+/* The path of a new file with this text; lasts until the next call. */
+static const char *file_with(const char *text, size_t len)
+{
+    static char path[64];
+    static unsigned count;
+    snprintf(path, sizeof(path), "%s/%u", folder, count++);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, len, file), len);
+    fclose(file);
+    return path;
+}
+
+/* NAME=path of a new file. */
+static char *setting_file(const char *name, const char *text)
+{
+    static char setting[128];
+    snprintf(setting, sizeof(setting), "%s=%s", name, file_with(text, strlen(text)));
+    return setting;
+}
+
+static Config *load(const char *path, const char *a, const char *b, Error *error)
+{
+    char *environment[] = {(char *)(uintptr_t)a, (char *)(uintptr_t)b, NULL};
+    *error = (Error){.code = ERROR_NONE};
+    return config_load(path, environment, error);
+}
+
+/* config_print() as text, to be freed. */
+static char *printed(const Config *config)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/printed", folder);
+    fflush(stdout);
+    int before = dup(STDOUT_FILENO), to = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(before >= 0 && to >= 0);
+    dup2(to, STDOUT_FILENO);
+    config_print(config);
+    fflush(stdout);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    char *text = calloc(1, 8192);
+    assert_non_null(text);
+    assert_true(pread(to, text, 8191, 0) > 0);
+    close(to);
+    return text;
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config = load(NULL, UNSIGNED, "TICKSTREAM_WORKERS=3", &error);
+    assert_non_null(config);
+    char *text = printed(config);
+    assert_string_equal(text, "TICKSTREAM_LISTEN=unix:/run/tickstream/tickstream.sock\n"
+                              "TICKSTREAM_SOCKET_MODE=0660\n"
+                              "TICKSTREAM_SOCKET_GROUP=\n"
+                              "TICKSTREAM_WORKERS=3\n"
+                              "TICKSTREAM_REDIS_URL=redis://127.0.0.1:6379/0\n"
+                              "TICKSTREAM_REDIS_TIMEOUT=2s\n"
+                              "TICKSTREAM_STREAM=whatsapp:statuses\n"
+                              "TICKSTREAM_DEDUPE_WINDOW=86400s\n"
+                              "TICKSTREAM_APP_SECRET=\n"
+                              "TICKSTREAM_ALLOW_UNSIGNED=true\n"
+                              "TICKSTREAM_VERIFY_TOKEN=\n"
+                              "TICKSTREAM_MAX_BODY=3145728\n"
+                              "TICKSTREAM_EVENTS_STREAM=\n"
+                              "TICKSTREAM_DRAIN_TIMEOUT=25s\n"
+                              "TICKSTREAM_LOG_LEVEL=info\n"
+                              "TICKSTREAM_LOG_FORMAT=logfmt\n");
+    free(text);
+    config_free(config);
+}
+
+/* What a value becomes, as config_print() writes it; want NULL: it is refused. */
+static void test_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *want;
+    } cases[] = {
+        {"LISTEN", "unix:/tmp/s", "unix:/tmp/s"},
+        {"LISTEN", "127.0.0.1:9000", "127.0.0.1:9000"},
+        {"LISTEN", "[::1]:0", "[::1]:0"},
+        {"LISTEN", "host:65535", "host:65535"},
+        {"LISTEN", "host:65536", NULL},
+        {"LISTEN", "host:", NULL},
+        {"LISTEN", ":9000", NULL},
+        {"LISTEN", "9000", NULL},
+        {"LISTEN", "host:9x", NULL},
+        {"LISTEN", "host:-1", NULL},
+        {"LISTEN", "unix:relative", NULL},
+        {"LISTEN", "unix:", NULL},
+        {"LISTEN", "", NULL},
+        {"SOCKET_MODE", "0600", "0600"},
+        {"SOCKET_MODE", "777", "0777"},
+        {"SOCKET_MODE", "0668", NULL},
+        {"SOCKET_MODE", "1777", NULL},
+        {"SOCKET_MODE", "66", NULL},
+        {"SOCKET_MODE", "-77", NULL},
+        {"SOCKET_MODE", "", NULL},
+        {"SOCKET_GROUP", "www-data", "www-data"},
+        {"WORKERS", "1", "1"},
+        {"WORKERS", "256", "256"},
+        {"WORKERS", "0", NULL},
+        {"WORKERS", "257", NULL},
+        {"WORKERS", "2KiB", NULL},
+        {"WORKERS", "many", NULL},
+        {"REDIS_URL", "redis://localhost", "redis://localhost:6379/0"},
+        {"REDIS_URL", "redis://u:secret@h:1/2", "redis://***@h:1/2"},
+        {"REDIS_URL", "rediss://:secret@h", "rediss://***@h:6379/0"},
+        {"REDIS_URL", "unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=3"},
+        {"REDIS_URL", "http://h", NULL},
+        {"REDIS_URL", "", NULL},
+        {"REDIS_TIMEOUT", "10ms", "10ms"},
+        {"REDIS_TIMEOUT", "1500ms", "1500ms"},
+        {"REDIS_TIMEOUT", "1m", "60s"},
+        {"REDIS_TIMEOUT", "9ms", NULL},
+        {"REDIS_TIMEOUT", "61s", NULL},
+        {"REDIS_TIMEOUT", "0", NULL},
+        {"REDIS_TIMEOUT", "2", NULL},
+        {"REDIS_TIMEOUT", "2 s", NULL},
+        {"REDIS_TIMEOUT", "-2s", NULL},
+        {"REDIS_TIMEOUT", "1.5s", NULL},
+        {"REDIS_TIMEOUT", "99999999999999999999s", NULL},
+        {"STREAM", "s", "s"},
+        {"STREAM", "a{b}", NULL},
+        {"STREAM", "", NULL},
+        {"DEDUPE_WINDOW", "0", "0s"},
+        {"DEDUPE_WINDOW", "1s", "1s"},
+        {"DEDUPE_WINDOW", "7d", "604800s"},
+        {"DEDUPE_WINDOW", "2h", "7200s"},
+        {"DEDUPE_WINDOW", "365d", "31536000s"},
+        {"DEDUPE_WINDOW", "366d", NULL},
+        {"DEDUPE_WINDOW", "500ms", NULL},
+        {"DEDUPE_WINDOW", "1w", NULL},
+        {"APP_SECRET", "a", "***"},
+        {"APP_SECRET", "new\nold", "*** ***"},
+        {"APP_SECRET", "new\r\nold\r\n", "*** ***"},
+        {"APP_SECRET", "", NULL},
+        {"APP_SECRET", "\n", NULL},
+        {"APP_SECRET", "new\n\nold", NULL},
+        {"APP_SECRET", "1\n2\n3\n4\n5\n6\n7\n8\n9\n0\n1\n2\n3\n4\n5\n6\n7", NULL},
+        {"ALLOW_UNSIGNED", "1", NULL},
+        {"ALLOW_UNSIGNED", "TRUE", NULL},
+        {"VERIFY_TOKEN", "t", "***"},
+        {"VERIFY_TOKEN", "", NULL},
+        {"MAX_BODY", "1", "1"},
+        {"MAX_BODY", "64KiB", "65536"},
+        {"MAX_BODY", "32MiB", "33554432"},
+        {"MAX_BODY", "33MiB", NULL},
+        {"MAX_BODY", "0", NULL},
+        {"MAX_BODY", "3MB", NULL},
+        {"EVENTS_STREAM", "{whatsapp:statuses}:events", "{whatsapp:statuses}:events"},
+        {"EVENTS_STREAM", "", ""},
+        {"DRAIN_TIMEOUT", "0", "0s"},
+        {"DRAIN_TIMEOUT", "1h", "3600s"},
+        {"DRAIN_TIMEOUT", "3601s", NULL},
+        {"LOG_LEVEL", "debug", "debug"},
+        {"LOG_LEVEL", "error", "error"},
+        {"LOG_LEVEL", "Error", NULL},
+        {"LOG_LEVEL", "", NULL},
+        {"LOG_FORMAT", "json", "json"},
+        {"LOG_FORMAT", "xml", NULL},
+    };
+    size_t wrong = 0;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char setting[256], line[256];
+        Error error;
+        snprintf(setting, sizeof(setting), "TICKSTREAM_%s=%s", cases[i].name, cases[i].value);
+        const char *other = strcmp(cases[i].name, "ALLOW_UNSIGNED") == 0 ? "X=1" : UNSIGNED;
+        Config *config = load(NULL, setting, other, &error);
+        char *text = config ? printed(config) : NULL;
+        snprintf(line, sizeof(line), "TICKSTREAM_%s=%s\n", cases[i].name,
+                 cases[i].want ? cases[i].want : "");
+        bool named = strstr(error.text, cases[i].name) != NULL;
+        bool ok = cases[i].want ? text && strstr(text, line)
+                                : !config && error.code == ERROR_BAD_REQUEST && named;
+        if (!ok) {
+            print_error("%s: got %s %s\n", setting, text ? text : "an error", error.text);
+            wrong++;
+        }
+        free(text);
+        config_free(config);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void test_secrets(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config = load(NULL, "TICKSTREAM_APP_SECRET=new one\r\nold\n", "X=1", &error);
+    assert_non_null(config);
+    assert_int_equal(config->app_secrets.count, 2);
+    assert_true(str_eq(config->app_secrets.texts[0], STR("new one")));
+    assert_true(str_eq(config->app_secrets.texts[1], STR("old")));
+    config_free(config);
+
+    config = load(NULL, setting_file("TICKSTREAM_APP_SECRET_FILE", "from a file\nand another\n"),
+                  "X=1", &error);
+    assert_non_null(config);
+    assert_int_equal(config->app_secrets.count, 2);
+    assert_true(str_eq(config->app_secrets.texts[1], STR("and another")));
+    char *text = printed(config);
+    assert_null(strstr(text, "file"));
+    assert_null(strstr(text, "another"));
+    free(text);
+    config_free(config);
+}
+
+/* A secret that is missing, empty or unreadable starts nothing, and is told by name, not by value.
+ */
+static void test_bad_secrets(void **state)
+{
+    (void)state;
+    Error error;
+    assert_null(load(NULL, "X=1", "Y=1", &error));
+    assert_non_null(strstr(error.text, "TICKSTREAM_APP_SECRET: none is set"));
+    assert_null(load(NULL, setting_file("TICKSTREAM_APP_SECRET_FILE", ""), UNSIGNED, &error));
+    assert_non_null(strstr(error.text, "TICKSTREAM_APP_SECRET"));
+    assert_null(load(NULL, setting_file("TICKSTREAM_VERIFY_TOKEN_FILE", "\n"), UNSIGNED, &error));
+    assert_non_null(strstr(error.text, "TICKSTREAM_VERIFY_TOKEN"));
+    assert_null(load(NULL, "TICKSTREAM_APP_SECRET_FILE=/nowhere/at/all", UNSIGNED, &error));
+    assert_non_null(strstr(error.text, "TICKSTREAM_APP_SECRET_FILE: cannot read /nowhere/at/all"));
+    assert_null(load(NULL, "TICKSTREAM_REDIS_URL=redis://:hunter2@", UNSIGNED, &error));
+    assert_null(strstr(error.text, "hunter2"));
+
+    /* one that would be cut at a NUL */
+    char setting[128];
+    snprintf(setting, sizeof(setting), "TICKSTREAM_APP_SECRET_FILE=%s", file_with("a\0b", 3));
+    assert_null(load(NULL, setting, UNSIGNED, &error));
+    assert_non_null(strstr(error.text, "TICKSTREAM_APP_SECRET_FILE"));
+}
+
+static void test_file_of_one_value(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config =
+        load(NULL, setting_file("TICKSTREAM_STREAM_FILE", "from:file\n"), UNSIGNED, &error);
+    assert_non_null(config);
+    assert_string_equal(config->stream, "from:file");
+    config_free(config);
+}
+
+static void test_value_and_file(void **state)
+{
+    (void)state;
+    Error error;
+    const char *file = setting_file("TICKSTREAM_STREAM_FILE", "a");
+    assert_null(load(NULL, "TICKSTREAM_STREAM=b", file, &error));
+    assert_string_equal(error.text, "TICKSTREAM_STREAM: given both as a value and as a file");
+    assert_null(load(NULL, file, "TICKSTREAM_STREAM=b", &error));
+    assert_string_equal(error.text, "TICKSTREAM_STREAM: given both as a value and as a file");
+}
+
+static void test_unknown_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "TICKSTREAM_STREEM=x",    "TICKSTREAM_=x",          "TICKSTREAM_STREAM_=x",
+        "TICKSTREAM_stream=x",    "TICKSTREAM__FILE=x",     "TICKSTREAM_STREAM_FILE_FILE=x",
+        "TICKSTREAM_STREAMFILE=", "TICKSTREAM_SOCKET=0660",
+    };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        Error error;
+        assert_null(load(NULL, names[i], UNSIGNED, &error));
+        size_t len = strcspn(names[i], "=");
+        assert_memory_equal(error.text, names[i], len);
+        assert_string_equal(error.text + len, ": unknown setting");
+    }
+}
+
+static Config *load_file(const char *text, const char *environment, Error *error)
+{
+    return load(file_with(text, strlen(text)), environment, UNSIGNED, error);
+}
+
+static void test_precedence(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config = load_file("# a comment\n\n  TICKSTREAM_STREAM=from:file  \n"
+                               "TICKSTREAM_LOG_LEVEL=warn\nTICKSTREAM_LOG_LEVEL=debug\n"
+                               "TICKSTREAM_EVENTS_STREAM=a=b",
+                               "TICKSTREAM_STREAM=from:environment", &error);
+    assert_non_null(config);
+    assert_string_equal(config->stream, "from:environment");
+    assert_int_equal(config->log_level, LOG_DEBUG);    /* the last line counts */
+    assert_string_equal(config->events_stream, "a=b"); /* the first = counts */
+    assert_int_equal(config->log_format, LOG_LOGFMT);  /* the default */
+    config_free(config);
+
+    /* A file named in the environment also goes before a value of the configuration file. */
+    const char *path = file_with("TICKSTREAM_STREAM=from:file\n", 28);
+    char kept[64];
+    snprintf(kept, sizeof(kept), "%s", path);
+    config =
+        load(kept, setting_file("TICKSTREAM_STREAM_FILE", "from:value:file"), UNSIGNED, &error);
+    assert_non_null(config);
+    assert_string_equal(config->stream, "from:value:file");
+    config_free(config);
+}
+
+static void test_bad_files(void **state)
+{
+    (void)state;
+    Error error;
+    assert_null(load("/nowhere/at/all", UNSIGNED, "X=1", &error));
+    assert_string_equal(error.text, "--config: cannot read /nowhere/at/all");
+    assert_null(load_file("TICKSTREAM_STREAM=a\nnonsense\n", "X=1", &error));
+    assert_non_null(strstr(error.text, "line 2: expected NAME=value"));
+    assert_null(load_file("STREAM=a\n", "X=1", &error));
+    assert_string_equal(error.text, "STREAM: unknown setting");
+    assert_null(load_file("TICKSTREAM_WORKERS=0\n", "X=1", &error));
+    assert_string_equal(error.text, "TICKSTREAM_WORKERS: must be auto or 1 to 256");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_values),
+        cmocka_unit_test(test_secrets),        cmocka_unit_test(test_bad_secrets),
+        cmocka_unit_test(test_value_and_file), cmocka_unit_test(test_file_of_one_value),
+        cmocka_unit_test(test_unknown_names),  cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_bad_files),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
