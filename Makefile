@@ -188,7 +188,7 @@ lint: ## Check format, includes, and what clang-tidy and cppcheck find
 	$(Q)cppcheck --std=c11 --enable=warning,performance,portability --inline-suppr --quiet \
 	    --error-exitcode=1 -D_GNU_SOURCE -Icommon -Ihandler common handler
 	$(Q)printf '%s\n' $(filter %.c,$(SOURCES)) | xargs -P 2 -n 4 sh -c \
-	    'clang-tidy --quiet "$$@" -- -std=c17 $(filter-out -D%VERSION%,$(ALL_CPPFLAGS)) 2>/dev/null || exit 255' sh
+	    'clang-tidy --quiet "$$@" -- -std=c17 $(filter-out -DTICKSTREAM_VERSION=%,$(ALL_CPPFLAGS)) 2>/dev/null || exit 255' sh
 	@echo "lint: clean"
 
 format: ## Format the sources

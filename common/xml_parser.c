@@ -135,14 +135,18 @@ static void on_text(void *data, const xmlChar *piece, int len)
 /* The push parser leaves line ends in CDATA as they came (XML 1.0 section 2.11 wants LF). */
 static void on_cdata(void *data, const xmlChar *piece, int len)
 {
+    const Parse *parse = data;
     const xmlChar *end = piece + len;
     while (piece < end) {
         const xmlChar *cr = memchr(piece, '\r', (size_t)(end - piece));
         on_text(data, piece, (int)((cr ? cr : end) - piece));
-        if (!cr) {
-            return;
+        if (!cr || parse->failed) {
+            return; /* a parser that was stopped has freed the piece */
         }
         on_text(data, (const xmlChar *)"\n", 1);
+        if (parse->failed) {
+            return;
+        }
         piece = cr + 1 < end && cr[1] == '\n' ? cr + 2 : cr + 1;
     }
 }

@@ -368,8 +368,8 @@ static bool worker_open(Worker *worker)
 static void worker_close(Worker *worker)
 {
     sink_redis_close(worker->server.sink); /* first: it answers what is in flight */
-    while (worker->connections) {          /* NOLINT(clang-analyzer-unix.Malloc): unlinked first */
-        close_connection(worker->connections);
+    while (worker->connections) {
+        close_connection(worker->connections); /* unlinks it. NOLINT(clang-analyzer-unix.Malloc) */
     }
     while (worker->arena_count) {
         arena_free(worker->arenas[--worker->arena_count]);

@@ -1,8 +1,12 @@
 #include "unit.h"
 
 #include "codec.h"
+#include "failing_malloc.h"
 #include "payload_text.h"
+#include "small_arena.h"
 #include "text.h"
+
+#include <stdlib.h>
 
 static void test_media_types(void **state)
 {
@@ -234,6 +238,50 @@ static void test_failing_malloc(void **state)
     assert_survives_failing_malloc(decode_form, STR("object=%41&entry[0][id]=1"), NULL);
 }
 
+/* The arena runs out at every single allocation in turn. */
+static void assert_survives_small_arena(Decode *decode, const char *body)
+{
+    char *want = decoded_text(decode, str_from(body)), *got = NULL;
+    size_t failures = 0;
+    for (size_t left = 0; !got; left += SMALL_ARENA_STEP) {
+        Arena *arena = small_arena(left);
+        Payload payload;
+        Error error = {.code = ERROR_NONE};
+        failing_malloc_begin(0, FAIL_FOREVER);
+        bool ok = decode(str_from(body), arena, &payload, &error);
+        failing_malloc_end();
+        if (ok) {
+            got = payload_text(&payload);
+        } else {
+            assert_int_equal(error.code, ERROR_NO_MEMORY);
+            failures++;
+        }
+        arena_free(arena);
+    }
+    assert_string_equal(got, want);
+    assert_true(failures > 20);
+    free(got);
+    free(want);
+}
+
+static void test_small_arena(void **state)
+{
+    (void)state;
+    assert_survives_small_arena(
+        decode_json,
+        "{\"object\":\"\\u006f\",\"entry\":[1,{\"id\":\"\\u0031\",\"changes\":[{\"field\":\"f\","
+        "\"value\":{\"metadata\":{\"phone_number_id\":\"\\u0070\"},\"statuses\":[{\"id\":"
+        "\"\\u0061\",\"status\":\"s\",\"\\u0078\":1,\"y\":2,\"yy\":3,\"message\":{\"\\u0061\":1,"
+        "\"recipient_id\":\"\\u0072\"}},{\"id\":\"b\"},null]}},{\"field\":\"g\"}]}]}");
+    assert_survives_small_arena(decode_form,
+                                "obj%65ct=%41&entry[0][id]=1&Entry[0].Changes[0].Field=f"
+                                "&entry[0][changes][0][value][statuses][0][id]=a%20b"
+                                "&entry[0][changes][0][value][statuses][0][status]=s"
+                                "&entry[0][changes][0][value][statuses][0][errors][0][code]=1"
+                                "&entry[0][changes][0][value][statuses][1][id]=x"
+                                "&entry[0][changes][1][field]=g");
+}
+
 static int shut_down(void **state)
 {
     (void)state;
@@ -252,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_render_errors),
         cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_small_arena),
     };
     return cmocka_run_group_tests(tests, NULL, shut_down);
 }

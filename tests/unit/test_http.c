@@ -52,6 +52,9 @@ static void test_negotiate(void **state)
         {"application/json;q=0, */*", NULL, ANSWER_XML},
         {"application/*;q=0.1, */*;q=0.9, application/xml;q=0.2", NULL, ANSWER_XML},
         {"application/*, application/xml;q=0.5", NULL, ANSWER_JSON},
+        /* of the same range twice the better quality */
+        {"text/xml;q=0.9, application/xml;q=0.1, application/json;q=0.5", NULL, ANSWER_XML},
+        {"text/xml;q=0.1, application/xml;q=0.9, application/json;q=0.5", NULL, ANSWER_XML},
         /* a quality that is none is a refusal */
         {"application/xml;q=x", NULL, ANSWER_JSON},
         {"application/xml;q=-1", NULL, ANSWER_JSON},
