@@ -55,6 +55,9 @@ static size_t write_time(char *to, size_t room)
 }
 
 static void write_line(LogLevel level, unsigned left_out, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void write_line(LogLevel level, unsigned left_out, const char *format, va_list args)
 {
     char text[TEXT_ROOM], quoted[6 * TEXT_ROOM], time_text[40], line[LINE_ROOM + 64];
     size_t len = (size_t)vsnprintf(text, sizeof(text), format, args);
@@ -63,11 +66,15 @@ static void write_line(LogLevel level, unsigned left_out, const char *format, va
     }
     quote(text, quoted);
     write_time(time_text, sizeof(time_text));
-    int n = snprintf(line, sizeof(line),
-                     log_format == LOG_JSON
-                         ? "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"msg\":\"%s\"}\n"
-                         : "time=%s level=%s process=\"%s\" msg=\"%s\"\n",
+    int n;
+    if (log_format == LOG_JSON) {
+        n = snprintf(line, sizeof(line),
+                     "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"msg\":\"%s\"}\n",
                      time_text, level_names[level], log_process, quoted);
+    } else {
+        n = snprintf(line, sizeof(line), "time=%s level=%s process=\"%s\" msg=\"%s\"\n", time_text,
+                     level_names[level], log_process, quoted);
+    }
     size_t room = sizeof(line) - 1;
     ssize_t written = write(STDERR_FILENO, line, (size_t)n < room ? (size_t)n : room);
     (void)written; /* there is nowhere to tell it */

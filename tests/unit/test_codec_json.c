@@ -371,6 +371,8 @@ static void test_unreadable(void **state)
         {"cut", STR_INIT("{'entry':[{'id':'1'"), "malformed syntax\n"},
         {"a raw line end in a text", STR_INIT(GOOD(",'x':'a\nb'")), "malformed syntax\n"},
         {"a bad escape where nobody looks", STR_INIT("{'x':{'y':'\\x'}}"), "malformed syntax\n"},
+        {"half a word in place of a list", STR_INIT(STATUSES("nul")), "malformed syntax\n"},
+        {"in place of a value", STR_INIT(VALUE("fals")), "malformed syntax\n"},
         {"a bad number where nobody looks", STR_INIT("{'x':[01]}"), "malformed syntax\n"},
         {"bytes that are not UTF-8", STR_INIT("{'x':'\xFF'}"), "malformed encoding\n"},
         {"a surrogate in UTF-8", STR_INIT("{'object':'\xED\xA0\x80'}"), "malformed encoding\n"},

@@ -3,6 +3,7 @@
 #include "failing_malloc.h"
 #include "payload.h"
 #include "payload_text.h"
+#include "small_arena.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +248,22 @@ static void test_whole_body(void **state)
     assert_true(str_eq(payload.quarantined[0].detail, STR("broken (line 2, column 1, byte 3)")));
 }
 
+static void test_whole_body_without_memory(void **state)
+{
+    (void)state;
+    const Payload before = payload;
+    error_malformed(&error, REASON_SYNTAX, "broken");
+    for (size_t left = 0; left < 3; left++) {
+        Arena *small = small_arena(left * 64);
+        failing_malloc_begin(0, FAIL_FOREVER);
+        bool ok = payload_quarantine_body(&payload, small, STR("{"), &error);
+        failing_malloc_end();
+        assert_false(ok);
+        assert_memory_equal(&payload, &before, sizeof(payload));
+        arena_free(small);
+    }
+}
+
 static bool build(void)
 {
     builder_begin(&builder, arena, &payload, &error);
@@ -290,9 +307,11 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_statuses),       TEST(test_unusable),       TEST(test_pointers),
-        TEST(test_finish_change),  TEST(test_rendered_event), TEST(test_rollback),
-        TEST(test_limit),          TEST(test_size),           TEST(test_whole_body),
+        TEST(test_statuses),       TEST(test_unusable),
+        TEST(test_pointers),       TEST(test_finish_change),
+        TEST(test_rendered_event), TEST(test_rollback),
+        TEST(test_limit),          TEST(test_size),
+        TEST(test_whole_body),     TEST(test_whole_body_without_memory),
         TEST(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
