@@ -34,8 +34,8 @@ bool media_type_parse(Str content_type, MediaType *ret, Error *reterr);
 
 /*
  * Decodes a body. The payload is the arena's and borrows from body.
- * false: ERROR_MALFORMED with reason and, where known, position; or ERROR_NO_MEMORY. Never anything
- * else.
+ * false: ERROR_MALFORMED with reason and, where known, position (of a UTF-16 body, that in its
+ * UTF-8 form); or ERROR_NO_MEMORY. Never anything else.
  */
 bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr);
 

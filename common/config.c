@@ -409,6 +409,7 @@ static bool take_value(Given *given, Str name, const char *value, bool from_envi
 
 static bool take_line(Given *given, const char *path, size_t number, char *line, Error *reterr)
 {
+    line[strcspn(line, "\r")] = '\0'; /* a file that was written on Windows */
     Str text = str_trim(str_from(line));
     size_t equals = str_find(text, '=');
     if (str_is_empty(text) || text.ptr[0] == '#') {

@@ -116,7 +116,8 @@ bool redis_url_parse(Str text, RedisUrl *ret, Error *reterr)
     if (url.unix_socket) {
         snprintf(url.shown, sizeof(url.shown), "unix:%s", url.host);
     } else {
-        snprintf(url.shown, sizeof(url.shown), "%s:%s", url.host, url.port);
+        bool is_ipv6 = strchr(url.host, ':') != NULL;
+        snprintf(url.shown, sizeof(url.shown), is_ipv6 ? "[%s]:%s" : "%s:%s", url.host, url.port);
     }
     *ret = url;
     return true;

@@ -143,7 +143,8 @@ static void count(const Exchange *exchange, const PublishResult *result)
     if (result->accepted) {
         stats_set(STAT_LAST_ACCEPTED, (uint64_t)exchange->publication.received_at / 1000);
     }
-    for (size_t i = 0; i < payload->quarantined_count && result->quarantined; i++) {
+    /* Which of them were new is not told: the sum is right, the reasons are those of the first. */
+    for (size_t i = 0; i < result->quarantined; i++) {
         stats_add((Stat)(STAT_QUARANTINED + payload->quarantined[i].reason), 1);
     }
     for (size_t i = 0; i < payload->event_count; i++) {
