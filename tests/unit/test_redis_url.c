@@ -19,8 +19,8 @@ static const struct {
     {"redis://u:p@q@h", "u|p@q|h|6379|0|h:6379"}, /* the last @ ends the password */
     {"redis://u:p:q@h", "u|p:q|h|6379|0|h:6379"},
     {"redis://:@h", "||h|6379|0|h:6379"},
-    {"redis://[::1]", "||::1|6379|0|::1:6379"},
-    {"redis://[::1]:6380/1", "||::1|6380|1|::1:6380"},
+    {"redis://[::1]", "||::1|6379|0|[::1]:6379"},
+    {"redis://[::1]:6380/1", "||::1|6380|1|[::1]:6380"},
     {"rediss://h", "||h|6379|0|h:6379"},
     {"unix:///run/redis.sock", "||/run/redis.sock||0|unix:/run/redis.sock"},
     {"unix:///run/redis.sock?db=7", "||/run/redis.sock||7|unix:/run/redis.sock"},
