@@ -1,0 +1,246 @@
+"""Start, stop, reload and death of the master and its workers, under requests."""
+import os
+import resource
+import signal
+import socket
+import time
+
+import pytest
+
+from bodies import payload
+from load import Load
+from stack import SECRET, SLOWNESS, is_alive, wait_for
+
+KILLED = r"worker \d+ \(pid \d+\) was killed by signal 9"
+
+
+def check_ledger(stack, accepted):
+    """Each accepted id is an entry, once; returns how many entries nobody knows of.  (No long lists in an assert:
+    pytest would compare them line by line.)"""
+    stored = [entry["id"] for entry in stack.entries()]
+    lost, doubled = set(accepted) - set(stored), len(stored) - len(set(stored))
+    assert (len(lost), doubled) == (0, 0), sorted(lost)[:9]
+    return len(set(stored) - set(accepted))
+
+
+def under_way(load, more=200):
+    """Waits until the load has got some more answers."""
+    before = sum(load.answers.values())
+    wait_for(lambda: sum(load.answers.values()) >= before + more / SLOWNESS, "more answers")
+
+
+def replaced(stack, dead):
+    """The workers when they are two again, without the dead one."""
+    workers = stack.program.workers()
+    return len(workers) == 2 and dead not in workers and workers
+
+
+@pytest.mark.core
+def test_sigterm_under_load(stack):
+    """Every request that a worker has read is answered; then all end, and nothing stays."""
+    workers = stack.program.workers()
+    with Load(stack.nginx.port) as load:
+        under_way(load)
+        began = time.monotonic()
+        assert stack.program.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 3 * SLOWNESS
+        under_way(load)
+    assert set(load.answers) == {200, 503}
+    assert check_ledger(stack, load.accepted) == 0
+    assert not any(map(is_alive, workers)) and not stack.program.socket.exists()
+
+
+def test_requests_in_flight_are_answered_at_the_end(make_stack):
+    """Redis is slow, and the answer comes all the same: the program waits for it."""
+    stack = make_stack(redis_timeout="10s")
+    stack.redis("CLIENT", "PAUSE", 60000, "WRITE")
+    with stack.client() as client:
+        client.send_post(payload())
+        wait_for(lambda: blocked_clients(stack) == 1, "the status waits in Redis")
+        stack.program.kill(signal.SIGTERM)
+        wait_for(lambda: stack.program.has_logged("drain: "), "draining")
+        stack.redis("CLIENT", "UNPAUSE")
+        assert client.receive().status == 200
+    assert stack.program.process.wait(10 * SLOWNESS) == 0
+
+
+def test_drain_timeout(make_stack):
+    """A request that Redis never answers holds the end up no longer than configured."""
+    stack = make_stack(redis_timeout="60s", drain_timeout="1s")
+    stack.program.expects(r"drain: 1 connections were still open at the end of the drain timeout",
+                          r"webhook: answered 503: .*")
+    stack.redis("CLIENT", "PAUSE", 60000, "WRITE")
+    with stack.client() as client:
+        client.send_post(payload())
+        wait_for(lambda: blocked_clients(stack) == 1, "the status waits in Redis")
+        began = time.monotonic()
+        assert stack.program.stop() == 0
+        assert 0.9 < time.monotonic() - began < 2 * SLOWNESS
+        assert client.receive().status == 503
+    stack.redis("CLIENT", "UNPAUSE")
+
+
+def blocked_clients(stack):
+    return int(stack.redis("INFO", "clients").partition(b"blocked_clients:")[2].split(b"\r\n")[0])
+
+
+@pytest.mark.core
+def test_killed_worker_is_replaced(stack):
+    stack.program.expects(KILLED)
+    before = stack.program.workers()
+    os.kill(before[0], signal.SIGKILL)
+    now = wait_for(lambda: replaced(stack, before[0]), "a new worker", SLOWNESS)
+    assert before[1] in now
+    assert stack.post(payload()).status == 200
+
+
+def test_others_go_on_when_one_is_killed(stack):
+    """One worker's death costs the answers of its own connections, which nginx turns into 503, and no status."""
+    stack.program.expects(KILLED, r"webhook: answered 503: .*")
+    with Load(stack.nginx.port) as load:
+        for _ in range(5):
+            under_way(load)
+            victim = stack.program.workers()[0]
+            os.kill(victim, signal.SIGKILL)
+            wait_for(lambda: replaced(stack, victim), "a new worker")
+        under_way(load)
+    assert set(load.answers) <= {200, 503}
+    assert load.answers[503] < load.answers[200] / 4
+    check_ledger(stack, load.accepted)
+
+
+def test_backoff_when_workers_die_at_once(make_stack):
+    """Without descriptors none can start: the master tries again, ever less often, until it works."""
+    stack = make_stack(workers=1)
+    stack.program.expects(KILLED, r"out of memory at the start", r"worker 1 \(pid \d+\) exited with status 1")
+    resource.prlimit(stack.program.pid, resource.RLIMIT_NOFILE, (5, 1024))
+    os.kill(stack.program.workers()[0], signal.SIGKILL)
+
+    def deaths():
+        return sum("exited with status 1" in m for m in stack.program.messages())
+
+    wait_for(lambda: deaths() == 4, "four deaths")
+    began = time.monotonic()
+    wait_for(lambda: deaths() == 5, "the fifth")
+    assert time.monotonic() - began > 0.5
+    resource.prlimit(stack.program.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    wait_for(lambda: stack.get("/readyz").status == 200, "ready again")
+
+
+def test_stopped_worker_is_killed(make_stack):
+    """A worker that gives no sign of life for 20 s is taken for stuck."""
+    stack = make_stack(workers=2)
+    stack.program.expects(KILLED, r"worker \d+ \(pid \d+\) has been silent for 20 s: killed")
+    stuck = stack.program.workers()[0]
+    os.kill(stuck, signal.SIGSTOP)
+    wait_for(lambda: not is_alive(stuck), "the stuck worker is killed", 30 + 5 * SLOWNESS)
+    wait_for(lambda: replaced(stack, stuck), "a new worker")
+    assert stack.post(payload()).status == 200
+
+
+@pytest.mark.core
+def test_reload_rotates_the_secret(make_stack):
+    """Old, both, new: no request is refused on the way."""
+    stack = make_stack(start=False, app_secret=None, drain_timeout="2s")
+    stack.program.expects(r"reload: starting new workers", r"drain: .* at the end of the drain timeout")
+    secrets = stack.folder / "secrets"
+    secrets.write_text(SECRET + "\n")
+    stack.program.settings["app_secret_file"] = secrets
+    stack.start()
+
+    def reload(text):
+        before = set(stack.program.workers())
+        secrets.write_text(text)
+        stack.program.kill(signal.SIGHUP)
+        wait_for(lambda: stack.program.workers() and not before & set(stack.program.workers()), "all new workers")
+
+    with Load(stack.nginx.port, clients=4) as load:
+        under_way(load)
+        reload("new secret\n%s\n" % SECRET)
+        under_way(load)
+    with Load(stack.nginx.port, clients=4, secret="new secret") as other:
+        under_way(other)
+        reload("new secret\n")
+        under_way(other)
+    assert set(load.answers) == set(other.answers) == {200}
+    assert check_ledger(stack, load.accepted + other.accepted) == 0
+    assert stack.post(payload()).status == 401
+
+
+def test_reload_with_a_mistake_changes_nothing(make_stack):
+    stack = make_stack(start=False, app_secret=None)
+    stack.program.expects(r"reload: TICKSTREAM_APP_SECRET: .*; everything stays as it was")
+    secrets = stack.folder / "secrets"
+    secrets.write_text(SECRET)
+    stack.program.settings["app_secret_file"] = secrets
+    stack.start()
+    workers = stack.program.workers()
+    secrets.write_text("")
+    stack.program.kill(signal.SIGHUP)
+    wait_for(lambda: stack.program.has_logged("everything stays"), "a word about it")
+    assert stack.post(payload()).status == 200
+    assert stack.program.workers() == workers
+
+
+def test_killed_master_leaves_no_worker(stack):
+    workers = stack.program.workers()
+    assert stack.post(payload()).status == 200
+    stack.program.stop(signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, workers)), "the workers end", 5 * SLOWNESS)
+
+
+def test_stale_socket_is_replaced(stack):
+    stack.program.stop(signal.SIGKILL)
+    assert stack.program.socket.exists()
+    stack.program.start()
+    wait_for(lambda: stack.program.log_text().count("ready: ") == 2, "the second master is ready")
+    wait_for(lambda: stack.get("/readyz").status == 200, "its workers are, on the same path")
+
+
+def test_socket_in_use_is_left_alone(stack):
+    second = stack.program.run()
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1 and "another process listens on" in second.stderr
+    assert stack.post(payload()).status == 200
+
+
+def test_file_that_is_no_socket_is_left_alone(make_stack):
+    stack = make_stack(start=False, nginx=False, redis=False)
+    stack.program.socket.write_text("precious")
+    done = stack.program.run()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert stack.program.socket.read_text() == "precious"
+
+
+def test_socket_mode(make_stack):
+    stack = make_stack(nginx=False, socket_mode="0640")
+    assert stack.program.socket.stat().st_mode & 0o777 == 0o640
+
+
+def test_tcp(make_stack):
+    """On host:port, too; nginx connects there."""
+    stack = make_stack(start=False, nginx=False)
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    stack.program.settings["listen"] = "127.0.0.1:%d" % port
+    stack.start()
+    assert stack.program.run("healthcheck").returncode == 0
+
+
+@pytest.mark.core
+def test_healthcheck(stack):
+    for arguments in ["healthcheck"], ["healthcheck", "/livez"], ["healthcheck", "/readyz"]:
+        done = stack.program.run(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert stack.program.run("healthcheck", "/nothing").returncode == 1
+
+
+def test_healthcheck_fails(make_stack):
+    stack = make_stack(redis=False, nginx=False)
+    stack.program.expects(r"redis: .*")
+    assert stack.program.run("healthcheck", "/livez").returncode == 0
+    not_ready = stack.program.run("healthcheck")
+    assert (not_ready.returncode, not_ready.stderr) == (1, "healthcheck: /readyz: Status: 503 Service Unavailable\n")
+    stack.program.stop()
+    gone = stack.program.run("healthcheck", "/livez")
+    assert gone.returncode == 1 and "cannot connect" in gone.stderr

@@ -1,0 +1,242 @@
+"""Redis absent, dead, slow, full, read-only, forbidden: 503 in time, nothing lost, nothing twice."""
+import signal
+import time
+
+import pytest
+
+from bodies import payload, result, status
+from stack import QUARANTINE, SLOWNESS, STREAM, wait_for
+
+AT_ONCE = 0.5 * SLOWNESS
+IN_TIME = 2.5 * SLOWNESS        # TICKSTREAM_REDIS_TIMEOUT is 2s
+BACK_WITHIN = 2 * SLOWNESS
+
+
+@pytest.fixture
+def stack(make_stack):
+    stack = make_stack()
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    return stack
+
+
+def refuses(stack, body, within=IN_TIME):
+    """Is it answered 503 with Retry-After, in time?"""
+    began = time.monotonic()
+    answer = stack.post(body)
+    took = time.monotonic() - began
+    assert answer.status == 503 and answer.header("Retry-After"), answer.body
+    assert took < within, took
+    return True
+
+
+def accepts_soon(stack, body, within=BACK_WITHIN):
+    return wait_for(lambda: stack.post(body).status == 200, "the status is taken again", within)
+
+
+def test_absent_at_the_start(make_stack):
+    stack = make_stack(redis=False)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    body = payload()
+    assert refuses(stack, body, AT_ONCE)
+    assert stack.get("/livez").status == 200
+    assert stack.get("/readyz").status == 503
+    stack.redis.start()
+    assert accepts_soon(stack, body)
+    assert len(stack.entries()) == 1
+
+
+@pytest.mark.core
+def test_killed_and_restarted(make_stack):
+    stack = make_stack(aof=True)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    first, second = payload(), payload()
+    assert stack.post(first).status == 200
+    stack.redis.stop(signal.SIGKILL)
+    for _ in range(10):
+        assert refuses(stack, second, AT_ONCE)
+    stack.redis.start()
+    assert accepts_soon(stack, second)
+    assert stack.post(first).document() == result(duplicates=1)
+    assert len(stack.entries()) == 2
+
+
+def test_paused(stack):
+    body = payload()
+    stack.redis("CLIENT", "PAUSE", 60000, "WRITE")
+    assert refuses(stack, body)
+    stack.redis("CLIENT", "UNPAUSE")
+    assert accepts_soon(stack, body)
+    assert len(stack.entries()) == 1
+
+
+@pytest.mark.core
+def test_stopped(stack):
+    body = payload()
+    stack.redis.kill(signal.SIGSTOP)
+    assert refuses(stack, body)
+    stack.redis.kill(signal.SIGCONT)
+    assert accepts_soon(stack, body)
+    assert len(stack.entries()) == 1
+
+
+def test_stops_while_idle(stack):
+    """/readyz is 503 in time, too, and well again afterwards."""
+    stack.redis.kill(signal.SIGSTOP)
+    began = time.monotonic()
+    assert stack.get("/readyz").status == 503
+    assert time.monotonic() - began < IN_TIME
+    stack.redis.kill(signal.SIGCONT)
+    wait_for(lambda: stack.get("/readyz").status == 200, "ready again", BACK_WITHIN)
+
+
+def test_full(stack):
+    body = payload()
+    stack.redis("CONFIG", "SET", "maxmemory", 1)
+    assert refuses(stack, body, AT_ONCE)
+    assert stack.get("/readyz").status == 503
+    assert stack.program.has_logged(r"redis: OOM .*maxmemory is reached")
+    stack.redis("CONFIG", "SET", "maxmemory", 0)
+    assert stack.post(body).status == 200
+    assert len(stack.entries()) == 1
+
+
+def test_replica_until_promoted(stack):
+    body = payload()
+    stack.redis("REPLICAOF", "127.0.0.1", 1)
+    for _ in range(3):
+        assert refuses(stack, body, AT_ONCE)
+    assert 'level=error' in stack.program.log_text()
+    stack.redis("REPLICAOF", "NO", "ONE")
+    assert accepts_soon(stack, body)
+    assert len(stack.entries()) == 1
+
+
+def test_script_flush(make_stack):
+    stack = make_stack()
+    stack.program.expects(r"redis: NOSCRIPT .*")
+    for _ in range(5):
+        stack.redis("SCRIPT", "FLUSH")
+        assert [stack.post(payload()).status for _ in range(4)] == [200] * 4
+
+
+def test_connections_killed(stack):
+    for _ in range(5):
+        body = payload()
+        stack.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert accepts_soon(stack, body)
+    assert len(stack.entries()) == 5
+
+
+def test_not_enough_replicas(stack):
+    body = payload()
+    stack.redis("CONFIG", "SET", "min-replicas-to-write", 1)
+    assert refuses(stack, body)
+    stack.redis("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert accepts_soon(stack, body)
+    assert len(stack.entries()) == 1
+
+
+def test_replicas_return_within_the_deadline(stack):
+    """What passes by itself is waited for, so that the sender need not send again."""
+    stack.redis("CONFIG", "SET", "min-replicas-to-write", 1)
+    with stack.client() as client:
+        client.send_post(payload())
+        wait_for(lambda: stack.program.has_logged("redis: NOREPLICAS"), "the refusal")
+        stack.redis("CONFIG", "SET", "min-replicas-to-write", 0)
+        assert client.receive().status == 200
+
+
+@pytest.mark.parametrize("key", [STREAM, QUARANTINE])
+def test_key_of_another_type(stack, key):
+    body = payload(status(), "not an object")
+    stack.redis("SET", key, "something else")
+    assert refuses(stack, body, AT_ONCE)
+    assert stack.program.has_logged(r"redis: .*WRONGTYPE")
+    stack.redis("DEL", key)
+    assert stack.post(body).status == 200
+    assert len(stack.entries()) == len(stack.quarantine()) == 1
+
+
+def stack_of_user(make_stack, user, password, *rules, **settings):
+    """A stack whose program logs in over TCP; Redis runs and knows the user."""
+    stack = make_stack(start=False, redis=False, **settings)
+    stack.redis.start_on_a_port()
+    stack.program.settings["redis_url"] = stack.redis.tcp_url("%s:%s" % (user, password))
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    if rules:
+        stack.redis("ACL", "SETUSER", user, *rules)
+    return stack.start()
+
+
+def test_password(make_stack):
+    stack = stack_of_user(make_stack, "", "pw", workers=1)
+    stack.redis("CONFIG", "SET", "requirepass", "pw")
+    wait_for(lambda: stack.get("/readyz").status == 200, "ready")
+    stack.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    wait_for(lambda: stack.post(payload()).status == 200, "a status is taken after a second login")
+
+
+def test_wrong_password(make_stack):
+    stack = stack_of_user(make_stack, "somebody", "wrong-password", "on", ">right-password", "+@all", "~*")
+    wait_for(lambda: stack.program.has_logged(r"redis: WRONGPASS"), "the refusal is logged")
+    assert refuses(stack, payload(), AT_ONCE)
+    assert "wrong-password" not in stack.program.log_text()
+    stack.redis("ACL", "SETUSER", "somebody", ">wrong-password")
+    assert accepts_soon(stack, payload())
+
+
+# What a user of Redis must be allowed, and nothing else.
+KEYS = "~" + STREAM, "~{%s}:*" % STREAM
+RIGHTS = {"24h": ("+evalsha", "+eval", "+script|load", "+xadd", "+get", "+set"),
+          "0": ("+multi", "+exec", "+xadd", "+set")}
+
+
+@pytest.mark.parametrize("window", RIGHTS)
+def test_least_rights(make_stack, window):
+    stack = stack_of_user(make_stack, "tickstream", "pw", "on", ">pw", *KEYS, *RIGHTS[window], dedupe_window=window)
+    wait_for(lambda: stack.get("/readyz").status == 200, "ready")
+    assert stack.post(payload(status(), status(), "not an object")).document() == result(accepted=2, quarantined=1)
+    stack.redis("SCRIPT", "FLUSH")
+    assert stack.post(payload()).status == 200
+    assert not stack.program.has_logged("the ACL user")
+
+
+@pytest.mark.parametrize("window, right", [(w, r) for w, rights in RIGHTS.items() for r in rights])
+def test_no_right_is_idle(make_stack, window, right):
+    """Without any one of them something is refused, and the log tells: the list is the least there is."""
+    rights = [r for r in RIGHTS[window] if r != right]
+    stack = stack_of_user(make_stack, "tickstream", "pw", "on", ">pw", *KEYS, *rights, dedupe_window=window, workers=1)
+
+    def is_noticed():
+        stack.redis("SCRIPT", "FLUSH")
+        stack.post(payload(status(), status()))
+        stack.get("/readyz")
+        return stack.program.has_logged("NOPERM|the ACL user lacks a command")
+
+    wait_for(is_noticed, "a word in the log")
+
+
+def test_same_status_at_once(stack):
+    """From all workers at the same time: one entry."""
+    body = payload()
+    clients = [stack.client() for _ in range(50)]
+    for client in clients:
+        client.send_post(body)
+    results = [client.receive().document() for client in clients]
+    for client in clients:
+        client.close()
+    assert sum(r["accepted"] for r in results) == 1
+    assert sum(r["duplicates"] for r in results) == 49
+    assert len(stack.entries()) == 1
+
+
+def test_nothing_by_half(stack):
+    """A body of many statuses is in the stream whole, or not at all, however it ends."""
+    body = payload(*(status() for _ in range(1000)))
+    stack.redis("CONFIG", "SET", "maxmemory", 1)
+    assert refuses(stack, body)
+    assert stack.entries() == []
+    stack.redis("CONFIG", "SET", "maxmemory", 0)
+    assert stack.post(body).document() == result(accepted=1000)
+    assert stack.post(body).document() == result(duplicates=1000)
+    assert len(stack.entries()) == 1000
