@@ -117,7 +117,11 @@ unit-valgrind: $(UNIT_TESTS) ## Run the unit tests under valgrind
 system: all ## Run the system tests: real nginx, real Redis
 	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/system
 
-.PHONY: chaos compose-test
+system-valgrind: all ## Run the core of the system tests with the program under valgrind
+	$(Q)TICKSTREAM_WRAP="valgrind -q --error-exitcode=99 --trace-children=yes --leak-check=full" \
+	    TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/system
+
+.PHONY: system-valgrind chaos compose-test
 chaos: all ## Kill, stop and starve everything under load for CHAOS_SECONDS, and compare the ledger
 	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/chaos.py
 

@@ -92,6 +92,13 @@ static bool parse_unix(Str rest, RedisUrl *url)
     Str query = rest;
     Str path = str_split(&query, '?');
     url->unix_socket = true;
+    size_t slash = str_find(path, '/');
+    if (slash > 0) { /* user:password@ stands before the path */
+        if (path.ptr[slash - 1] != '@' || !parse_user((Str){path.ptr, slash - 1}, url)) {
+            return false;
+        }
+        path = str_from_offset(path, slash);
+    }
     if (!path.len || path.ptr[0] != '/' || !copy_part(path, url->host, 108)) {
         return false;
     }
@@ -111,7 +118,8 @@ bool redis_url_parse(Str text, RedisUrl *ret, Error *reterr)
     }
     if (!ok) {
         return error_set(reterr, ERROR_BAD_REQUEST,
-                         "must be redis://[user:password@]host[:port][/db] or unix:///path[?db=n]");
+                         "must be redis://[user:password@]host[:port][/db] or "
+                         "unix://[user:password@]/path[?db=n]");
     }
     if (url.unix_socket) {
         snprintf(url.shown, sizeof(url.shown), "unix:%s", url.host);

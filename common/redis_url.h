@@ -1,6 +1,6 @@
 /*
- * TICKSTREAM_REDIS_URL: redis://[[user]:password@]host[:port][/db], unix:///path[?db=n],
- * rediss://... with TLS.
+ * TICKSTREAM_REDIS_URL: redis://[[user]:password@]host[:port][/db],
+ * unix://[user:password@]/path[?db=n], rediss://... with TLS.
  */
 #ifndef TICKSTREAM_REDIS_URL_H
 #define TICKSTREAM_REDIS_URL_H

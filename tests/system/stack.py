@@ -188,7 +188,7 @@ class Program(Server):
                               timeout=TIMEOUT)
 
     def workers(self):
-        """Process ids, by name of the worker as far as they run."""
+        """Process ids of those that run."""
         try:
             pids = pathlib.Path("/proc/%d/task/%d/children" % (self.pid, self.pid)).read_text().split()
         except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,6 @@
 """Options and settings: what is wrong is told in one line, and secrets never."""
+import re
+
 import pytest
 
 from stack import SECRET, TOKEN, TOP
@@ -46,7 +48,8 @@ def test_wrong_options(run):
 
 def test_check_config_masks_secrets(run):
     secret_url = "redis://user:hunter2@localhost:6380/3"
-    done = run("--check-config", settings={**GOOD, "TICKSTREAM_VERIFY_TOKEN": TOKEN, "TICKSTREAM_REDIS_URL": secret_url})
+    settings = {**GOOD, "TICKSTREAM_VERIFY_TOKEN": TOKEN, "TICKSTREAM_REDIS_URL": secret_url}
+    done = run("--check-config", settings=settings)
     assert done.returncode == 0
     for secret in SECRET, TOKEN, "hunter2":
         assert secret not in done.stdout + done.stderr
@@ -78,5 +81,5 @@ def test_help_names_every_setting(run):
 
 def test_version(run):
     done = run("--version", settings={})
-    version = [line.split()[-1] for line in (TOP / "Makefile").read_text().splitlines() if line.startswith("VERSION :=")]
-    assert (done.returncode, done.stdout) == (0, "tickstream %s\n" % version[0])
+    version = re.search(r"^VERSION := (\S+)$", (TOP / "Makefile").read_text(), re.M)[1]
+    assert (done.returncode, done.stdout) == (0, "tickstream %s\n" % version)

@@ -97,7 +97,8 @@ def test_trickle_does_not_hold_a_worker(stack, connect):
 
 def test_workers_survive_garbage(stack, connect):
     workers = stack.program.workers()
-    for garbage in (b"GET / HTTP/1.1\r\n\r\n", bytes(64), b"\xff" * 4096, fcgi.record(99), fcgi.record(fcgi.STDIN, b"x"),
+    for garbage in (b"GET / HTTP/1.1\r\n\r\n", bytes(64), b"\xff" * 4096, fcgi.record(99),
+                    fcgi.record(fcgi.STDIN, b"x"),
                     fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\xff\xff\xff\xff" * 8),
                     fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\x7f\x7fshort"),
                     fcgi.record(fcgi.BEGIN_REQUEST, b"\0\2\0\0\0\0\0\0")):

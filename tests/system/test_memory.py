@@ -22,7 +22,8 @@ def test_memory_comes_back(stack):
     """Dozens of bodies of 3 MiB of different kinds between small ones, some of them at the same time."""
     many = payload(*(status() for _ in range(28000)))
     assert 2 * MIB < len(many) < 3 * MIB
-    big = [(many, "application/json"), (payload(status(biz_opaque_callback_data="x" * (3 * MIB - 1000))), "application/json"),
+    big = [(many, "application/json"),
+           (payload(status(biz_opaque_callback_data="x" * (3 * MIB - 1000))), "application/json"),
            (b"[" * (3 * MIB), "application/json"), (b"<a>" * MIB, "application/xml"),
            (b"a=b&" * (3 * MIB // 4), "application/x-www-form-urlencoded")]
     clients = [stack.client() for _ in range(6)]

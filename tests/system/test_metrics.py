@@ -29,8 +29,8 @@ def test_sums_over_workers_and_restarts(make_stack):
     assert stack.metric("tickstream_workers") == stack.metric("tickstream_redis_connected") == 3
     for worker in stack.program.workers():
         os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: stack.metric("tickstream_redis_connected") == 3 and stack.metric("tickstream_worker_starts_total") == 6,
-             "three new workers")
+    wait_for(lambda: stack.metric("tickstream_redis_connected") == 3 and
+             stack.metric("tickstream_worker_starts_total") == 6, "three new workers")
     assert stack.metric(ACCEPTED) == count
     count += post_to_all(stack)
     assert stack.metric(ACCEPTED) == count
