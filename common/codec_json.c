@@ -165,6 +165,10 @@ static bool read_list(Reader *reader, const char *place, int level,
 static bool remember_member(Reader *reader, const JsonValue *name, Str plain_name,
                             const JsonValue *value)
 {
+    if (reader->member_count == LIMIT_ITEMS) {
+        return error_malformed(reader->scan.error, REASON_TOO_MANY,
+                               "a status of more than %d members", (int)LIMIT_ITEMS);
+    }
     if (reader->member_count == reader->member_room) {
         size_t room = reader->member_room ? 2 * reader->member_room : 16;
         Member *grown = arena_grow(reader->arena, reader->members,

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "sink_redis.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,7 +168,9 @@ static bool parse_workers(const Setting *setting, Str text, Config *config)
 {
     if (str_eq(text, STR("auto"))) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        config->workers = cores < 1 ? 1 : cores > LIMIT_WORKERS ? LIMIT_WORKERS : (size_t)cores;
+        config->workers = cores < 1                   ? 1
+                          : cores > LIMIT_WORKERS / 2 ? LIMIT_WORKERS / 2
+                                                      : (size_t)cores;
         return true;
     }
     return parse_size(setting, text, config) && ascii_is_digit(text.ptr[text.len - 1]);
@@ -294,8 +298,8 @@ static const Setting settings[SETTINGS] = {
      "an octal mode such as 0660", "of the unix socket"},
     {"SOCKET_GROUP", "", parse_text, print_text, FIELD(socket_group), "a group name",
      "of the unix socket, for nginx's user"},
-    {"WORKERS", "auto", parse_workers, print_size, RANGE(workers, 1, LIMIT_WORKERS),
-     "auto or 1 to 256", "processes; auto = one for each core"},
+    {"WORKERS", "auto", parse_workers, print_size, RANGE(workers, 1, LIMIT_WORKERS / 2),
+     "auto or 1 to 128", "processes; auto = one for each core"},
     {"REDIS_URL", "redis://127.0.0.1:6379/0", parse_redis, print_redis, FIELD(redis),
      "redis://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
      "where the streams are"},
@@ -484,6 +488,13 @@ static bool check_together(const Config *config, Error *reterr)
     if (config->app_secrets.count == 0 && !config->allow_unsigned) {
         return bad(reterr, PREFIX "APP_SECRET: none is set; " PREFIX
                                   "ALLOW_UNSIGNED=true takes unsigned requests");
+    }
+    if (config->redis.tls && !sink_redis_has_tls()) {
+        return bad(reterr, PREFIX
+                   "REDIS_URL: rediss:// needs a hiredis with TLS, which this build has not");
+    }
+    if (strcmp(config->events_stream, config->stream) == 0) {
+        return bad(reterr, PREFIX "EVENTS_STREAM: must be another one than " PREFIX "STREAM");
     }
     if (config->dedupe_window > 0 && config->dedupe_window < 1000) {
         return bad(reterr, PREFIX "DEDUPE_WINDOW: must be 0 or at least 1s");

@@ -23,7 +23,7 @@ typedef struct Config {
     char listen[300];      /* "unix:PATH" or "HOST:PORT" */
     unsigned socket_mode;  /* of a unix socket */
     char socket_group[64]; /* of a unix socket; "" = as created */
-    size_t workers;        /* processes, 1..LIMIT_WORKERS */
+    size_t workers;        /* processes, 1..LIMIT_WORKERS / 2 */
     RedisUrl redis;
     int64_t redis_timeout; /* milliseconds */
     char stream[512];

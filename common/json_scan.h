@@ -8,7 +8,7 @@
  *     json_begin(&scan, body, &error);
  *     if (json_enter(&scan, JSON_OBJECT))
  *         while (json_member(&scan, &name))
- *             json_value(&scan, &value);          or json_enter(), or json_skip()
+ *             json_value(&scan, &value);          or json_enter()
  *     json_end(&scan)
  *
  * After an error every function returns false and the error stands.

@@ -86,7 +86,8 @@ enum {
     LIMIT_XML_NAMESPACES = 64,
     LIMIT_XML_NAMES = 10000,
 
-    /* Workers, so that the shared counters have a fixed size. */
+    /* Slots of workers, so that the shared counters have a fixed size; half of them may be wanted
+     * at once, since at a reload those that leave have theirs for a while. */
     LIMIT_WORKERS = 256,
 };
 

@@ -7,7 +7,7 @@
 
 struct Loop {
     uv_loop_t uv;
-    bool closing; /* nobody is left to be called back */
+    size_t resolutions; /* that are under way */
 };
 
 struct Watch {
@@ -31,6 +31,7 @@ typedef struct {
 
 typedef struct {
     uv_getaddrinfo_t uv;
+    unsigned attempt;
     void (*resolved)(void *arg, const char *address);
     void *arg;
 } Resolution;
@@ -181,32 +182,47 @@ bool loop_after_events(Loop *loop, void (*hook)(void *arg), void *arg)
     return true;
 }
 
+static const struct addrinfo *pick_address(const struct addrinfo *found, unsigned attempt)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *info = found; info; info = info->ai_next) {
+        count++;
+    }
+    for (attempt = count ? attempt % count : 0; attempt; attempt--) {
+        found = found->ai_next;
+    }
+    return found;
+}
+
 static void on_resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
 {
     Resolution *resolution = (Resolution *)uv;
-    char address[INET6_ADDRSTRLEN];
-    bool ok = status == 0 && found && uv_ip_name(found->ai_addr, address, sizeof(address)) == 0;
+    Loop *loop = (Loop *)uv->loop;
+    char text[INET6_ADDRSTRLEN];
+    const struct addrinfo *picked = status == 0 ? pick_address(found, resolution->attempt) : NULL;
+    bool ok = picked && uv_ip_name(picked->ai_addr, text, sizeof(text)) == 0;
     uv_freeaddrinfo(found);
-    if (!((const Loop *)uv->loop)->closing) {
-        resolution->resolved(resolution->arg, ok ? address : NULL);
-    }
+    loop->resolutions--;
+    resolution->resolved(resolution->arg, ok ? text : NULL);
     free(resolution);
 }
 
-bool loop_resolve(Loop *loop, const char *host, void (*resolved)(void *arg, const char *address),
-                  void *arg)
+bool loop_resolve(Loop *loop, const char *host, unsigned attempt,
+                  void (*resolved)(void *arg, const char *address), void *arg)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     Resolution *resolution = calloc(1, sizeof(*resolution));
     if (!resolution) {
         return false;
     }
+    resolution->attempt = attempt;
     resolution->resolved = resolved;
     resolution->arg = arg;
     if (uv_getaddrinfo(&loop->uv, &resolution->uv, on_resolved, host, NULL, &hints) != 0) {
         free(resolution);
         return false;
     }
+    loop->resolutions++;
     return true;
 }
 
@@ -220,8 +236,8 @@ static void close_handle(uv_handle_t *handle, void *unused)
 
 Loop *loop_free(Loop *loop)
 {
-    if (loop) {
-        loop->closing = true;
+    if (loop && loop->resolutions ==
+                    0) { /* else one may take its time; the process is about to end anyway */
         uv_walk(&loop->uv, close_handle, NULL);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
         uv_loop_close(&loop->uv);

@@ -57,14 +57,15 @@ Timer *timer_close(Timer *timer);
 bool loop_after_events(Loop *loop, void (*hook)(void *arg), void *arg);
 
 /*
- * Resolves a host name without blocking and calls resolved(arg, address): the first address as
- * text, or NULL. A running look-up cannot be taken back: arg must live as long as the loop. false =
- * not even begun.
+ * Resolves a host name without blocking and calls resolved(arg, address): one of its addresses as
+ * text, another with each attempt (0, 1, ...), or NULL. A running look-up cannot be taken back: arg
+ * must live as long as the loop. false = not even begun.
  */
-bool loop_resolve(Loop *loop, const char *host, void (*resolved)(void *arg, const char *address),
-                  void *arg);
+bool loop_resolve(Loop *loop, const char *host, unsigned attempt,
+                  void (*resolved)(void *arg, const char *address), void *arg);
 
-/* Closes all that is left and frees the loop; takes NULL; returns NULL. */
+/* Closes all that is left and frees the loop, unless a look-up is still under way; takes NULL;
+ * returns NULL. */
 Loop *loop_free(Loop *loop);
 
 #endif

@@ -36,7 +36,7 @@ typedef struct {
     Str status;
     Str timestamp;
     Str recipient_id;
-    Str errors; /* JSON text of an array; payload_add_status() puts "[]" where it is absent */
+    Str errors; /* JSON text of an array; builder_add_status() puts "[]" where it is absent */
     Str extra;  /* JSON text of an object; likewise "{}" */
 } StatusUpdate;
 

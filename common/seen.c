@@ -129,8 +129,10 @@ static bool add_statuses(Digester *digester, const Payload *payload)
 static bool add_quarantined(Digester *digester, const Payload *payload)
 {
     for (size_t i = 0; i < payload->quarantined_count; i++) {
-        const Str fields[] = {payload->quarantined[i].pointer, payload->quarantined[i].raw};
-        if (!digester_add(digester, 'q', fields, 2)) {
+        const Quarantined *item = &payload->quarantined[i];
+        char kind =
+            str_is_empty(item->pointer) ? 'b' : 'q'; /* a body, an element wherever it stands */
+        if (!digester_add(digester, kind, &item->raw, 1)) {
             return false;
         }
     }

@@ -4,8 +4,8 @@
  * A digest is 128 bits of SHA-256 over all fields of the entry but received_at and request_id, each
  * with its length, and over the ordinal of the element among the equal ones of its body. So two
  * statuses that differ in anything are two; equal ones of one body are all kept; and a body that is
- * repeated, alone or among others, adds nothing. Quarantined elements are recognised by pointer and
- * bytes, events by all their fields.
+ * repeated, alone or among others, adds nothing. Quarantined elements are recognised by their
+ * bytes, wherever they stand, events by all their fields.
  */
 #ifndef TICKSTREAM_SEEN_H
 #define TICKSTREAM_SEEN_H

@@ -39,7 +39,6 @@ struct Publication {
         int64_t retry_at;
         size_t replies; /* that are still to come */
         bool with_source;
-        bool failed;
         PublishResult result;
         const struct ReplyRule *rule; /* what to do about the first error among the replies */
     } sink;

@@ -20,7 +20,8 @@
 
 enum {
     TICK =
-        20, /* milliseconds between looks at deadlines and pauses, while something is under way */
+        20,   /* milliseconds between looks at deadlines and pauses, while something is under way */
+    LATE = 5, /* ticks: a turn of the loop that took longer was no fault of Redis */
     RETRY_PAUSE = 100,    /* before a command is sent again */
     BACKOFF_FIRST = 50,   /* pause before the second attempt to connect; doubles */
     BACKOFF_MOST = 1000,  /* so that a Redis that is back is used within 2 s */
@@ -49,6 +50,8 @@ typedef enum {
     GREET_SELECT,
     GREET_NAME,
     GREET_ROLE,
+    GREET_MULTI,
+    GREET_EXEC,
     GREET_SCRIPT,
     GREET_COUNT
 } Greeting;
@@ -66,7 +69,10 @@ typedef struct {
 
     State state;
     int64_t state_deadline;
-    unsigned failures;          /* to connect, in a row */
+    unsigned failures; /* in a row: to connect, or to stay connected for a while */
+    int64_t ready_since;
+    int64_t last_tick;
+    bool resolving;             /* a look-up is under way, perhaps of an earlier attempt */
     void (*settled)(void *arg); /* NULL when it has been called */
     void *settled_arg;
     Timer *reconnect;
@@ -151,7 +157,11 @@ static void *on_integer(const redisReadTask *task, long long value)
 
 static void *on_nil(const redisReadTask *task)
 {
-    return begin_item(task);
+    Reply *reply = begin_item(task);
+    if (!task->parent) {
+        reply->type = REDIS_REPLY_NIL; /* hiredis says what it could have been */
+    }
+    return reply;
 }
 
 #if HIREDIS_MAJOR >= 1
@@ -215,11 +225,11 @@ static void wait_for_retry(SinkRedis *sink, Publication *publication)
 static void finish(SinkRedis *sink, Publication *publication)
 {
     const ReplyRule *rule = publication->sink.rule;
-    if (!rule && !publication->sink.failed) {
+    if (!rule) {
         publication->done(publication, ERROR_NONE, &publication->sink.result);
         return;
     }
-    ReplyAction action = rule ? rule->action : ACTION_GIVE_UP;
+    ReplyAction action = rule->action;
     bool in_time = loop_now(sink->loop) + RETRY_PAUSE < publication->sink.deadline;
     if (action == ACTION_SEND_SOURCE && !publication->sink.with_source && in_time) {
         publication->sink.with_source = true;
@@ -237,52 +247,66 @@ static void finish(SinkRedis *sink, Publication *publication)
     }
 }
 
+/* Some errors quote the command, and so what must not be logged. */
 static void report_error(const Reply *reply, const ReplyRule *rule)
 {
     static LogSite alerts, warnings;
+    const char *quoted = strstr(reply->text, ", with args");
+    int len = quoted ? (int)(quoted - reply->text) : (int)reply->text_len;
     stats_add(STAT_REDIS_ERRORS, 1);
     log_rarely(rule->alert ? &alerts : &warnings, rule->alert ? LOG_ERROR : LOG_WARN,
-               "redis: %s (%s)", reply->text, rule->advice);
+               "redis: %.*s (%s)", len, reply->text, rule->advice);
 }
 
-/* Takes a reply into account; anything but what the command promises is a failure. */
-static void take_reply(const SinkRedis *sink, Publication *publication)
+/* The script's reply: how many were added and known. What does not add up is no answer to this. */
+static bool take_counts(const Reply *reply, const Payload *payload, PublishResult *ret)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || reply->integer_count != 3) {
+        return false;
+    }
+    const PublishResult result = {.accepted = (size_t)reply->integers[0],
+                                  .quarantined = (size_t)reply->integers[1],
+                                  .duplicates = (size_t)reply->integers[2]};
+    *ret = result;
+    return result.accepted <= payload->status_count &&
+           result.quarantined <= payload->quarantined_count &&
+           result.accepted + result.quarantined + result.duplicates ==
+               payload->status_count + payload->quarantined_count;
+}
+
+/* The reply to one XADD, or to the EXEC of several: an id for each. */
+static bool take_ids(const Reply *reply, const Payload *payload, size_t entries, PublishResult *ret)
+{
+    *ret = (PublishResult){.accepted = payload->status_count,
+                           .quarantined = payload->quarantined_count};
+    bool one = reply->type == REDIS_REPLY_STRING && entries == 1;
+    bool all = reply->type == REDIS_REPLY_ARRAY && reply->elements == entries;
+    return (one || all) && reply->strings == entries;
+}
+
+/* Takes a reply into account; false when it is none that the publication could have. */
+static bool take_reply(const SinkRedis *sink, Publication *publication)
 {
     const Reply *reply = &sink->reply;
     const Payload *payload = publication->payload;
     bool last = --publication->sink.replies == 0;
     if (reply->has_error) {
-        const ReplyRule *rule = reply_rule((Str){reply->text, reply->text_len});
         if (!publication->sink.rule) {
-            publication->sink.rule = rule;
-            report_error(reply, rule);
+            publication->sink.rule = reply_rule((Str){reply->text, reply->text_len});
+            report_error(reply, publication->sink.rule);
         }
-        return;
+        return true;
     }
-    if (!payload) {
-        publication->sink.failed |= reply->type != REDIS_REPLY_STATUS;
-        return;
+    if (!last || !payload) { /* of MULTI, of a command that was queued, of a probe */
+        return reply->type == REDIS_REPLY_STATUS;
     }
-    size_t entries = command_entries(&sink->keys, payload);
+    if (publication->sink.rule) {
+        return false; /* EXEC has not failed, although one of its commands has */
+    }
     PublishResult *result = &publication->sink.result;
-    if (sink->keys.window) {
-        publication->sink.failed |=
-            reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || reply->integer_count != 3;
-        *result = (PublishResult){.accepted = (size_t)reply->integers[0],
-                                  .quarantined = (size_t)reply->integers[1],
-                                  .duplicates = (size_t)reply->integers[2]};
-        return;
-    }
-    if (!last) { /* of MULTI, or of a command that was queued */
-        publication->sink.failed |= reply->type != REDIS_REPLY_STATUS;
-        return;
-    }
-    bool one = reply->type == REDIS_REPLY_STRING && entries == 1;
-    bool all =
-        reply->type == REDIS_REPLY_ARRAY && reply->elements == entries && reply->strings == entries;
-    publication->sink.failed |= !one && !all;
-    *result = (PublishResult){.accepted = payload->status_count,
-                              .quarantined = payload->quarantined_count};
+    return sink->keys.window
+               ? take_counts(reply, payload, result)
+               : take_ids(reply, payload, command_entries(&sink->keys, payload), result);
 }
 
 /* Connecting */
@@ -332,29 +356,37 @@ static void connection_lost(SinkRedis *sink, const char *why)
                count);
     stats_add(STAT_REDIS_LOST, was_ready);
     drop_connection(sink);
-    sink->failures = was_ready ? 0 : sink->failures + 1;
+    bool lasted = was_ready && loop_now(sink->loop) - sink->ready_since >= BACKOFF_MOST;
+    sink->failures = lasted ? 0 : sink->failures + 1;
     timer_start(sink->reconnect, sink->failures ? backoff(sink->failures) : 0, 0);
     fail_all(&sink->in_flight);
     fail_all(&sink->waiting);
     settle(sink);
 }
 
-static void begin_state(SinkRedis *sink, State state)
+static void start_ticking(SinkRedis *sink)
 {
-    sink->state = state;
-    sink->state_deadline = loop_now(sink->loop) + sink->timeout;
     if (!timer_is_running(sink->tick)) {
+        sink->last_tick = loop_now(sink->loop);
         timer_start(sink->tick, TICK, TICK);
     }
 }
 
+static void begin_state(SinkRedis *sink, State state)
+{
+    sink->state = state;
+    sink->state_deadline = loop_now(sink->loop) + sink->timeout;
+    start_ticking(sink);
+}
+
 static void become_ready(SinkRedis *sink)
 {
+    static LogSite site;
     sink->state = STATE_READY;
-    sink->failures = 0;
+    sink->ready_since = loop_now(sink->loop);
     stats_add(STAT_REDIS_CONNECTS, 1);
     stats_set(STAT_REDIS_CONNECTED, 1);
-    log_line(LOG_INFO, "redis: connected (%s)", sink->url.shown);
+    log_rarely(&site, LOG_INFO, "redis: connected (%s)", sink->url.shown);
     settle(sink);
 }
 
@@ -374,6 +406,7 @@ static void greet(SinkRedis *sink)
     const Str select[] = {STR("SELECT"), db_text};
     const Str name[] = {STR("CLIENT"), STR("SETNAME"), STR("tickstream")};
     const Str role[] = {STR("ROLE")};
+    const Str multi[] = {STR("MULTI")}, exec[] = {STR("EXEC")};
     const Str script[] = {STR("SCRIPT"), STR("LOAD"), publish_script};
     begin_state(sink, STATE_GREETING);
     bool ok = true;
@@ -386,6 +419,9 @@ static void greet(SinkRedis *sink)
     ok = ok && send_greeting(sink, GREET_NAME, name, 3) && send_greeting(sink, GREET_ROLE, role, 1);
     if (sink->keys.window) {
         ok = ok && send_greeting(sink, GREET_SCRIPT, script, 3);
+    } else { /* without the right to MULTI, the commands between it and EXEC would be executed */
+        ok = ok && send_greeting(sink, GREET_MULTI, multi, 1) &&
+             send_greeting(sink, GREET_EXEC, exec, 1);
     }
     if (!ok) {
         connection_lost(sink, "out of memory");
@@ -449,7 +485,10 @@ static void take_next(SinkRedis *sink)
                         sink->reply.has_error ? sink->reply.text : "a reply that nobody asked for");
         return;
     }
-    take_reply(sink, publication);
+    if (!take_reply(sink, publication)) {
+        connection_lost(sink, "a reply that makes no sense"); /* all later ones could be shifted */
+        return;
+    }
     if (publication->sink.replies == 0) {
         queue_pop(&sink->in_flight);
         finish(sink, publication);
@@ -473,6 +512,8 @@ static void read_replies(SinkRedis *sink)
             return;
         }
         take_next(sink);
+        sink->reply =
+            (Reply){.type = REDIS_REPLY_NIL}; /* a kind that has no function changes nothing */
     }
 }
 
@@ -591,6 +632,7 @@ static void use_context(SinkRedis *sink, redisContext *context)
 static void on_resolved(void *arg, const char *address)
 {
     SinkRedis *sink = arg;
+    sink->resolving = false;
     if (sink->state != STATE_RESOLVING) {
         return; /* too late: given up meanwhile */
     }
@@ -610,6 +652,7 @@ static bool is_address(const char *host)
 static void start_connecting(void *arg)
 {
     SinkRedis *sink = arg;
+    log_line(LOG_DEBUG, "redis: connecting (%s)", sink->url.shown);
     if (sink->url.unix_socket) {
         use_context(sink, redisConnectUnixNonBlock(sink->url.host));
         return;
@@ -617,8 +660,12 @@ static void start_connecting(void *arg)
     begin_state(sink, STATE_RESOLVING);
     if (is_address(sink->url.host)) {
         on_resolved(sink, sink->url.host);
-    } else if (!loop_resolve(sink->loop, sink->url.host, on_resolved, sink)) {
-        connection_lost(sink, "out of memory");
+    } else if (!sink->resolving) {
+        sink->resolving =
+            loop_resolve(sink->loop, sink->url.host, sink->failures, on_resolved, sink);
+        if (!sink->resolving) {
+            connection_lost(sink, "out of memory");
+        }
     }
 }
 
@@ -653,7 +700,11 @@ static void look_at_waiting(SinkRedis *sink, int64_t now)
 static void on_tick(void *arg)
 {
     SinkRedis *sink = arg;
-    int64_t now = loop_now(sink->loop);
+    int64_t now = loop_now(sink->loop), since_last = now - sink->last_tick;
+    sink->last_tick = now;
+    if (since_last > LATE * TICK) {
+        return; /* it was us who were late: the replies may be there, and are read first */
+    }
     if (sink->state != STATE_OFF && sink->state != STATE_READY && sink->state_deadline <= now) {
         connection_lost(sink, "no connection in time");
     } else if (has_expired(&sink->in_flight, now)) {
@@ -677,12 +728,9 @@ static void send_publication(SinkRedis *sink, Publication *publication)
         return;
     }
     publication->sink.replies = replies;
-    publication->sink.failed = false;
     publication->sink.rule = NULL;
     queue_push(&sink->in_flight, publication);
-    if (!timer_is_running(sink->tick)) {
-        timer_start(sink->tick, TICK, TICK);
-    }
+    start_ticking(sink);
 }
 
 static void publish(Sink *base, Publication *publication)

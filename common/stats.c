@@ -75,8 +75,6 @@ static const Metric metrics[STAT_COUNT] = {
                             "Commands sent again inside the deadline."},
     [STAT_OVERLOADS] = {"tickstream_overloads_total", COUNTER, NULL,
                         "Requests refused since too much was in flight."},
-    [STAT_CONNECTION_ERRORS] = {"tickstream_fastcgi_errors_total", COUNTER, NULL,
-                                "FastCGI connections cut for an error or slowness."},
     [STAT_WORKER_STARTS] = {"tickstream_worker_starts_total", COUNTER, NULL,
                             "Workers started, also in place of others."},
     [STAT_WORKERS] = {"tickstream_workers", GAUGE, NULL, "Workers that run."},

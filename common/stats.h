@@ -38,7 +38,6 @@ typedef enum {
     STAT_REDIS_ERRORS,
     STAT_REDIS_RETRIES,
     STAT_OVERLOADS,
-    STAT_CONNECTION_ERRORS,
     STAT_WORKER_STARTS,
     /* gauges: what is, not what was; a new worker starts them at 0 */
     STAT_WORKERS,

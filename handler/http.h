@@ -24,7 +24,7 @@ typedef struct {
     Str request_id; /* [A-Za-z0-9._-]{1,64}, always there */
     Str body;       /* the arena's */
     bool has_length;
-    bool too_large;  /* announced more than the limit; the body was not kept */
+    bool too_large;  /* more than the limit was announced, or came */
     bool incomplete; /* fewer or more bytes came than were announced */
     bool no_memory;  /* for the body; it was not kept */
 } Request;

@@ -234,6 +234,51 @@ static void stop(Master *master)
     signal_children(master, SIGTERM);
 }
 
+static size_t count_free_slots(const Master *master)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        count += master->children[i].pid == 0;
+    }
+    return count;
+}
+
+static void warn_of(const Config *config)
+{
+    if (!config->app_secrets.count) {
+        log_line(LOG_WARN,
+                 "ALLOW_UNSIGNED: everybody who reaches this service can write to the stream");
+    }
+}
+
+/* The new workers are there, or at least one of them: a machine that cannot fork keeps the old. */
+static bool has_new_child(const Master *master, const pid_t *old)
+{
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        if (master->children[i].pid && master->children[i].pid != old[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void replace_workers(Master *master)
+{
+    pid_t old[LIMIT_WORKERS];
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        old[i] = master->children[i].pid;
+        master->children[i].wanted = false;
+    }
+    start_workers(master);
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        if (!has_new_child(master, old)) {
+            master->children[i].wanted = old[i] != 0;
+        } else if (old[i]) {
+            kill(old[i], SIGUSR2);
+        }
+    }
+}
+
 static void reload(Master *master)
 {
     Error error;
@@ -245,22 +290,21 @@ static void reload(Master *master)
         log_line(LOG_ERROR, "reload: %s; everything stays as it was", error.text);
         return;
     }
+    if (count_free_slots(master) < config->workers) {
+        log_line(LOG_ERROR, "reload: workers of earlier reloads still drain; try again later");
+        config_free(config);
+        return;
+    }
     notify_reloading();
+    if (strcmp(config->listen, master->config->listen) != 0) {
+        log_line(LOG_WARN, "reload: LISTEN stays as it is until a restart");
+    }
     config_free(master->config);
     master->config = config;
     log_setup(config->log_level, config->log_format);
     log_line(LOG_INFO, "reload: starting new workers");
-    pid_t old[LIMIT_WORKERS];
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        old[i] = master->children[i].pid;
-        master->children[i].wanted = false;
-    }
-    start_workers(master);
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (old[i]) {
-            kill(old[i], SIGUSR2);
-        }
-    }
+    warn_of(config);
+    replace_workers(master);
     notify("READY=1");
 }
 
@@ -335,10 +379,7 @@ int master_run(Config *config, const char *config_path)
         config_free(config);
         return 1;
     }
-    if (!config->app_secrets.count) {
-        log_line(LOG_WARN,
-                 "ALLOW_UNSIGNED: everybody who reaches this service can write to the stream");
-    }
+    warn_of(config);
     start_workers(&master);
     log_line(LOG_INFO, "ready: %zu workers on %s", config->workers,
              master.listener.is_ours ? config->listen : "the inherited socket");

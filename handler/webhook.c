@@ -8,6 +8,8 @@
 
 #include <sys/time.h>
 
+enum { BYTES_OF_DIGEST = 128 }; /* of one element, while it is compared with the others */
+
 static void answer(Publication *publication, ErrorCode code, const PublishResult *result);
 
 static void refuse(Exchange *exchange, const Error *error)
@@ -90,7 +92,10 @@ static int64_t unix_milliseconds(void)
 static void charge(Exchange *exchange)
 {
     Server *server = exchange->server;
-    exchange->charged = arena_size(exchange->arena) + payload_size(&exchange->payload);
+    const Payload *payload = &exchange->payload;
+    size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
+    exchange->charged =
+        arena_size(exchange->arena) + payload_size(payload) + elements * BYTES_OF_DIGEST;
     server->requests_in_flight++;
     server->bytes_in_flight += exchange->charged;
     stats_set(STAT_REQUESTS_IN_FLIGHT, server->requests_in_flight);
@@ -180,6 +185,9 @@ static void answer(Publication *publication, ErrorCode code, const PublishResult
     Exchange *exchange = exchange_of(publication);
     discharge(exchange);
     if (code == ERROR_NONE) {
+        log_line(LOG_DEBUG, "webhook: %zu accepted, %zu duplicates, %zu quarantined (request %.*s)",
+                 result->accepted, result->duplicates, result->quarantined,
+                 STR_ARG(exchange->request.request_id));
         count(exchange, result);
         answer_result(exchange, result);
         return;

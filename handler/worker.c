@@ -239,9 +239,13 @@ static void start_accepting(void *arg)
 
 static void accept_what_waits(Worker *worker)
 {
-    int fd;
-    while ((fd = accept4(worker->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        open_connection(worker, fd);
+    for (;;) {
+        int fd = accept4(worker->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            open_connection(worker, fd);
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
     }
 }
 

@@ -417,8 +417,14 @@ static void test_limits(void **state)
                    repeat(arena,
                           "{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":["
                           "{\"id\":\"a\",\"status\":\"s\"",
-                          ",\"x\":1", 100000, "}]}}]}]}"),
+                          ",\"x\":1", LIMIT_ITEMS, "}]}}]}]}"),
                    "status id='a' status='s' extra={\"x\":1}\n");
+    assert_decoded(json_decode,
+                   repeat(arena,
+                          "{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":["
+                          "{\"id\":\"a\",\"status\":\"s\"",
+                          ",\"x\":1", LIMIT_ITEMS + 1, "}]}}]}]}"),
+                   "malformed too_many\n");
     free(closing);
     arena_free(arena);
 }

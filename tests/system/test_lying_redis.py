@@ -1,0 +1,66 @@
+"""A server that speaks Redis' protocol but says what makes no sense: never a 200, never a dead worker."""
+import socket
+import threading
+
+import pytest
+
+from bodies import payload, result
+from stack import wait_for
+
+GREETING = {b"CLIENT": b"+OK\r\n", b"ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", b"MULTI": b"+OK\r\n",
+            b"EXEC": b"*0\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
+ID = b"$3\r\n1-0\r\n"
+ONE_ADDED = b"*3\r\n:1\r\n:0\r\n:0\r\n"
+
+
+class LyingRedis:
+    """Greets as it should, and answers EVALSHA and XADD with what it was told to."""
+
+    def __init__(self, path):
+        self.answer = b""
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(16)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client, client.makefile("rb") as file:
+            while line := file.readline():
+                words = [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
+                client.sendall(GREETING.get(words[0], self.answer))
+
+
+LIES = [
+    # what, with dedupe, without
+    ("nil", b"$-1\r\n", b"$-1\r\n"),
+    ("a status", b"+OK\r\n", b"+OK\r\n"),
+    ("a number", b":1\r\n", b":1\r\n"),
+    ("an empty array", b"*0\r\n", b"*0\r\n"),
+    ("nothing added", b"*3\r\n:0\r\n:0\r\n:0\r\n", b"*1\r\n$-1\r\n"),
+    ("too many added", b"*3\r\n:0\r\n:100000000\r\n:0\r\n", b"*2\r\n" + 2 * ID),
+    ("a negative number", b"*3\r\n:2\r\n:-1\r\n:0\r\n", b":-1\r\n"),
+    ("no protocol", b"hello\r\n", b"hello\r\n"),
+    ("one answer too many", b":7\r\n" + ONE_ADDED, b":7\r\n" + ID),
+]
+
+
+@pytest.mark.parametrize("window, lie, truth", [pytest.param(window, lies[column], truth, id="%s, %s" % (lies[0], window))
+                                                for column, window, truth in ((1, "24h", ONE_ADDED), (2, "0", ID))
+                                                for lies in LIES])
+def test_a_lie_is_never_a_200(make_stack, window, lie, truth):
+    stack = make_stack(start=False, redis=False, workers=1, dedupe_window=window)
+    redis = LyingRedis(stack.redis.path)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    stack.start()
+    workers = stack.program.workers()
+    redis.answer = lie
+    assert stack.post(payload()).status == 503
+    redis.answer = truth
+    wait_for(lambda: stack.post(payload()).status == 200, "a new connection, and the truth")
+    assert stack.post(payload()).document() == result(accepted=1)
+    assert stack.program.workers() == workers
