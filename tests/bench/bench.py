@@ -3,7 +3,8 @@
 
 Every server stands behind the shipped nginx configuration, decodes each body, appends one stream entry with the
 same fields for each status and answers after Redis has.  Before anything is measured each one's entries are
-compared with what they must be, and after every round the stream must hold all that was answered with 200.
+compared with what they must be, and after every measurement the stream must hold what was answered with 200, and
+no more than that and what may have been under way.
 """
 import argparse
 import json
@@ -12,6 +13,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 
 import payloads
 import report
@@ -19,7 +21,9 @@ import servers
 
 CLIENT_THREADS = 2
 CONNECTIONS = 64
-FILE_BYTES = 400 << 20
+FILE_BYTES = 800 << 20
+REPEATED = 32      # requests of a file whose ids may come again
+SPARE = 2          # ids for this many times what dedupe was seen to need
 STARTERS = {"tickstream": servers.start_tickstream, "dedupe": servers.start_dedupe, "lua": servers.start_lua,
             "php": servers.start_php, "threads": servers.start_threads}
 SERVERS = *STARTERS, "floor", "redis"
@@ -62,7 +66,7 @@ class Bench:
 
     def __init__(self, opts, rig):
         self.opts, self.rig = opts, rig
-        self.servers, self.files, self.samples, self.latencies = {}, {}, {}, {}
+        self.servers, self.files, self.seconds, self.samples, self.latencies = {}, {}, {}, {}, {}
         self.workloads = [w for w in payloads.workloads() if self.wanted(w.name, WORKLOADS)]
 
     def wanted(self, name, group):
@@ -100,45 +104,67 @@ class Bench:
     # The requests
 
     def prepare(self):
-        """With dedupe on no id may come twice: enough requests for a round.  All servers get the same file."""
+        """With dedupe on no id may come twice, since a repeat is cheaper than a new one: enough requests for a
+        measurement, or a shorter one.  All servers get the same file."""
         for workload in self.workloads:
             file = self.rig.dir / (workload.name + ".requests")
-            count = 2 * CLIENT_THREADS
-            size = payloads.write_requests(file, workload, count)
+            size = payloads.write_requests(file, workload, REPEATED)
             if workload.is_json() and "dedupe" in self.servers:
-                rate = self.wrk(self.servers["dedupe"], file, size, 1, workload.connections)["rate"]
-                count += min(int(2.5 * rate * self.opts.seconds), FILE_BYTES // size)
-                size = payloads.write_requests(file, workload, count)
+                size = self.write_unique(file, size, workload)
             self.files[workload.name] = file, size
         file = self.rig.dir / "livez.request"
         self.files["floor"] = file, payloads.write_get(file, "/livez")
 
+    def write_unique(self, file, size, workload):
+        rate = self.wrk(self.servers["dedupe"], file, size, 1, workload.connections)["rate"]
+        seconds = min(self.opts.seconds, int(FILE_BYTES / size / (SPARE * rate)))
+        if not seconds:
+            raise SystemExit("%s: %d/s are too many for a file of %d MiB" % (workload.title, rate, FILE_BYTES >> 20))
+        self.seconds[workload.name, "dedupe"] = seconds
+        return payloads.write_requests(file, workload, max(REPEATED, int(SPARE * rate * seconds)))
+
     # One measurement each
 
     def wrk(self, server, file, size, seconds, connections):
+        began = time.monotonic()
         result = run_json(["wrk", "-t", CLIENT_THREADS, "-c", connections, "-d", "%ds" % seconds, "--timeout", "10s",
                            "-s", servers.HERE / "wrk.lua", "http://127.0.0.1:%d" % server.port,
                            file, size, CLIENT_THREADS])
+        took = time.monotonic() - began
         if result["refused"] or result["broken"]:
             raise SystemExit("%s: %s" % (server.name, result))
+        if not result["seconds"] <= took <= 1.1 * result["seconds"] + 0.2:
+            raise SystemExit("%s: wrk ran for %.2f s and says %.2f" % (server.name, took, result["seconds"]))
         result["rate"] = result["requests"] / result["seconds"]
         return result
 
-    def check_stored(self, server, statuses):
-        stored = self.rig.cli("XLEN", servers.STREAM)
-        if stored < statuses:
-            raise SystemExit("%s: %d statuses answered with 200, %d stored%s" %
-                             (server.name, statuses, stored,
-                              " (have the ids run out? try fewer --seconds)" if server.name == "dedupe" else ""))
+    def settled(self):
+        """The length of the stream when it does not grow any more."""
+        length = None
+        while length != (now := self.rig.cli("XLEN", servers.STREAM)):
+            length = now
+            time.sleep(0.05)
+        return length
+
+    def check_stored(self, server, answered, connections, statuses):
+        """Redis counts for itself.  More than was answered is what the client left under way, one request for
+        each connection; that is waited for, or the next measurement would find it in its stream."""
+        stored = self.settled()
+        if not answered * statuses <= stored <= (answered + connections) * statuses:
+            raise SystemExit("%s: %d requests with %d statuses answered with 200, %d statuses stored" %
+                             (server.name, answered, statuses, stored))
 
     def measure(self, name, server, connections, statuses):
         """The rate, and CPU seconds for 100,000 statuses (or requests without any) of each part."""
         self.rig.cli("FLUSHALL", "SYNC")
         parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.rig.redis}.items()}
         before = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}
-        result = self.wrk(server, *self.files[name], self.opts.seconds, connections)
+        seconds = self.seconds.get((name, server.name), self.opts.seconds)
+        result = self.wrk(server, *self.files[name], seconds, connections)
         used = {role: servers.cpu_seconds(pids) - before[role] for role, pids in parts.items()}
-        self.check_stored(server, result["requests"] * statuses)
+        if server.name == "dedupe" and result["repeated"]:
+            raise SystemExit("%s, %s: %d requests came twice" % (server.name, name, result["repeated"]))
+        self.check_stored(server, result["requests"], connections, statuses)
         per = 1e5 / (result["requests"] * max(statuses, 1))
         return {"rate": result["rate"], **{role: seconds * per for role, seconds in used.items()}}
 
@@ -160,7 +186,7 @@ class Bench:
                            seconds, CONNECTIONS])
         if result["refused"] or result["broken"] or result["answered"] < result["due"]:
             raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
-        self.check_stored(server, result["answered"])
+        self.check_stored(server, result["answered"], 0, 1)
         return {k: result[k] / 1000 for k in ("p50", "p99", "p99.9", "max")}
 
     # The rounds

@@ -109,8 +109,8 @@ static void send_rest(struct connection *c)
         }
         if (n < 0) {
             return; /* the read that follows reports it */
-        c->sent += (size_t)n;
         }
+        c->sent += (size_t)n;
     }
 }
 

@@ -3,6 +3,7 @@
 A body holds SERIAL where its number goes, so that every request of a file carries ids of its own."""
 import hmac
 import json
+import os
 import pathlib
 import xml.etree.ElementTree as ET
 from urllib.parse import urlencode
@@ -94,6 +95,7 @@ def write_requests(file, workload, count):
     with open(file, "wb") as out:
         for number in range(count):
             size = out.write(http_request(numbered(workload, number), workload.content_type))
+        os.fsync(out.fileno())  # or the disk is written to while something is measured
     return size
 
 
