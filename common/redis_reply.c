@@ -23,6 +23,8 @@ static const ReplyRule rules[] = {
     {STR_INIT("NOAUTH"), ACTION_RECONNECT, true, "a password is needed in REDIS_URL"},
     {STR_INIT("WRONGPASS"), ACTION_RECONNECT, true, "user or password in REDIS_URL is wrong"},
     {STR_INIT("NOPERM"), ACTION_GIVE_UP, true, "the ACL user lacks a command or a key pattern"},
+    {STR_INIT("ERR ACL failure in script:"), ACTION_GIVE_UP, true,
+     "the ACL user lacks a command or a key pattern"}, /* from Redis 7.2 on */
     {STR_INIT("ERR The user executing the script"), ACTION_GIVE_UP, true,
      "the ACL user lacks a command or a key pattern"}, /* Redis 7.0, for NOPERM inside a script */
     {STR_INIT("WRONGTYPE"), ACTION_GIVE_UP, true,
