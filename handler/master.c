@@ -251,7 +251,7 @@ static void warn_of(const Config *config)
     }
 }
 
-/* The new workers are there, or at least one of them: a machine that cannot fork keeps the old. */
+/* Is there any worker that was not among the old? A machine that cannot fork keeps those. */
 static bool has_new_child(const Master *master, const pid_t *old)
 {
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
@@ -262,17 +262,21 @@ static bool has_new_child(const Master *master, const pid_t *old)
     return false;
 }
 
+/* Starts as many new workers as are wanted; when there is one, the old ones are told to leave. */
 static void replace_workers(Master *master)
 {
     pid_t old[LIMIT_WORKERS];
+    bool was_wanted[LIMIT_WORKERS];
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
         old[i] = master->children[i].pid;
+        was_wanted[i] = master->children[i].wanted;
         master->children[i].wanted = false;
     }
     start_workers(master);
+    bool replaced = has_new_child(master, old);
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (!has_new_child(master, old)) {
-            master->children[i].wanted = old[i] != 0;
+        if (!replaced) {
+            master->children[i].wanted = was_wanted[i];
         } else if (old[i]) {
             kill(old[i], SIGUSR2);
         }
