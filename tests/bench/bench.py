@@ -3,8 +3,8 @@
 
 Every server stands behind the shipped nginx configuration, decodes each body, appends one stream entry with the
 same fields for each status and answers after Redis has.  Before anything is measured each one's entries are
-compared with what they must be, and after every measurement the stream must hold what was answered with 200, and
-no more than that and what may have been under way.
+compared with what they must be, and after every measurement the stream must hold what was answered with 200, no
+less and no more.
 """
 import argparse
 import json
@@ -13,13 +13,11 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 
 import payloads
 import report
 import servers
 
-CLIENT_THREADS = 2
 CONNECTIONS = 64
 FILE_BYTES = 800 << 20
 REPEATED = 32      # requests of a file whose ids may come again
@@ -116,7 +114,7 @@ class Bench:
         self.files["floor"] = file, payloads.write_get(file, "/livez")
 
     def write_unique(self, file, size, workload):
-        rate = self.wrk(self.servers["dedupe"], file, size, 1, workload.connections)["rate"]
+        rate = self.load(self.servers["dedupe"], file, size, 0, 1, workload.connections)["measured"]
         seconds = min(self.opts.seconds, int(FILE_BYTES / size / (SPARE * rate)))
         if not seconds:
             raise SystemExit("%s: %d/s are too many for a file of %d MiB" % (workload.title, rate, FILE_BYTES >> 20))
@@ -125,32 +123,17 @@ class Bench:
 
     # One measurement each
 
-    def wrk(self, server, file, size, seconds, connections):
-        began = time.monotonic()
-        result = run_json(["wrk", "-t", CLIENT_THREADS, "-c", connections, "-d", "%ds" % seconds, "--timeout", "10s",
-                           "-s", servers.HERE / "wrk.lua", "http://127.0.0.1:%d" % server.port,
-                           file, size, CLIENT_THREADS])
-        took = time.monotonic() - began
-        if result["refused"] or result["broken"]:
-            raise SystemExit("%s: %s" % (server.name, result))
-        if not result["seconds"] <= took <= 1.1 * result["seconds"] + 0.2:
-            raise SystemExit("%s: wrk ran for %.2f s and says %.2f" % (server.name, took, result["seconds"]))
-        result["rate"] = result["requests"] / result["seconds"]
+    def load(self, server, file, size, rate, seconds, connections):
+        """What load.c counted; with a rate of 0 each connection sends as soon as it has its answer."""
+        result = run_json([self.rig.compile(servers.HERE / "load.c"), server.port, file, size, rate, seconds, connections])
+        if result["refused"] or result["broken"] or result["answered"] < result["due"]:
+            raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
         return result
 
-    def settled(self):
-        """The length of the stream when it does not grow any more."""
-        length = None
-        while length != (now := self.rig.cli("XLEN", servers.STREAM)):
-            length = now
-            time.sleep(0.05)
-        return length
-
-    def check_stored(self, server, answered, connections, statuses):
-        """Redis counts for itself.  More than was answered is what the client left under way, one request for
-        each connection; that is waited for, or the next measurement would find it in its stream."""
-        stored = self.settled()
-        if not answered * statuses <= stored <= (answered + connections) * statuses:
+    def check_stored(self, server, answered, statuses):
+        """Redis counts for itself."""
+        stored = self.rig.cli("XLEN", servers.STREAM)
+        if stored != answered * statuses:
             raise SystemExit("%s: %d requests with %d statuses answered with 200, %d statuses stored" %
                              (server.name, answered, statuses, stored))
 
@@ -160,13 +143,13 @@ class Bench:
         parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.rig.redis}.items()}
         before = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}
         seconds = self.seconds.get((name, server.name), self.opts.seconds)
-        result = self.wrk(server, *self.files[name], seconds, connections)
+        result = self.load(server, *self.files[name], 0, seconds, connections)
         used = {role: servers.cpu_seconds(pids) - before[role] for role, pids in parts.items()}
         if server.name == "dedupe" and result["repeated"]:
             raise SystemExit("%s, %s: %d requests came twice" % (server.name, name, result["repeated"]))
-        self.check_stored(server, result["requests"], connections, statuses)
-        per = 1e5 / (result["requests"] * max(statuses, 1))
-        return {"rate": result["rate"], **{role: seconds * per for role, seconds in used.items()}}
+        self.check_stored(server, result["answered"], statuses)
+        per = 1e5 / (result["answered"] * max(statuses, 1))
+        return {"rate": result["measured"] / seconds, **{role: seconds * per for role, seconds in used.items()}}
 
     def measure_redis(self):
         """Redis alone, with the XADD that a status becomes, as fast as redis-benchmark can send it."""
@@ -182,11 +165,8 @@ class Bench:
     def measure_latency(self, server, rate):
         self.rig.cli("FLUSHALL", "SYNC")
         seconds = 2 * self.opts.seconds
-        result = run_json([self.rig.compile(servers.HERE / "openloop.c"), server.port, *self.files["one"], rate,
-                           seconds, CONNECTIONS])
-        if result["refused"] or result["broken"] or result["answered"] < result["due"]:
-            raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
-        self.check_stored(server, result["answered"], 0, 1)
+        result = self.load(server, *self.files["one"], rate, seconds, CONNECTIONS)
+        self.check_stored(server, result["answered"], 1)
         return {k: result[k] / 1000 for k in ("p50", "p99", "p99.9", "max")}
 
     # The rounds

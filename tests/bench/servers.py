@@ -255,7 +255,7 @@ def first_line(*command):
 
 def package_versions():
     names = ("nginx", "redis-server", "libnginx-mod-http-lua", "lua-cjson", "lua-nginx-redis", "php-fpm", "php-redis",
-             "libfcgi0ldbl", "libfcgi0t64", "libhiredis0.14", "libhiredis1.1.0", "libjansson4", "wrk")
+             "libfcgi0ldbl", "libfcgi0t64", "libhiredis0.14", "libhiredis1.1.0", "libjansson4")
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names],
                           capture_output=True, text=True, check=False)
     return dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)

@@ -18,7 +18,7 @@ packages_of() {
         test) echo libcmocka-dev python3 python3-pytest python3-redis nodejs node-redis systemd valgrind ;;
         lint) echo clang-format clang-tidy cppcheck ;;
         fuzz) echo clang libclang-rt-dev ;;
-        bench) echo wrk php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis ;;
+        bench) echo php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis ;;
         compose)
             echo docker.io docker-compose debootstrap slirp4netns systemd
             [ "$debian" = 12 ] || echo docker-cli docker-buildx # in 12 both are part of docker.io

@@ -1,20 +1,27 @@
-/* An open-loop HTTP client: request number k is due at start + k / rate, whatever became of those before it,
- * and its latency counts from when it was due.  A server that stalls is so charged for every request that
- * had to wait (a client that sends the next request after the last answer leaves those out).
+/* An HTTP client on one thread, with an open or a closed loop.
  *
- * openloop PORT FILE SIZE RATE SECONDS CONNECTIONS
- * FILE holds requests of SIZE bytes each, sent in turn to 127.0.0.1:PORT over kept-alive connections; one
- * that is due while all of them are busy waits for the first free one.  The first second is not counted.
- * Prints one JSON object, latencies in microseconds. */
+ * Open, at a fixed rate: request number k is due at start + k / rate, whatever became of those before it, and
+ * its latency counts from when it was due.  A server that stalls is so charged for every request that had to
+ * wait (a client that sends the next request after the last answer leaves those out).  The first second is not
+ * counted.
+ *
+ * Closed, with RATE 0: each connection sends its next request when it has its answer, for SECONDS; what is under
+ * way then is waited for, so that every request that was sent has its answer.  As a batch process, so that it
+ * takes its turn on the cores that it shares with the servers and does not interrupt them at each answer.
+ *
+ * load PORT FILE SIZE RATE SECONDS CONNECTIONS
+ * FILE holds requests of SIZE bytes each, sent in turn to 127.0.0.1:PORT over kept-alive connections; one that is
+ * due while all of them are busy waits for the first free one.  Prints one JSON object, latencies in microseconds:
+ * measured are the answers that count, repeated the requests after the file's last. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -40,7 +47,9 @@ static int queue, timer;
 static const char *requests;
 static size_t size, count;
 static struct sockaddr_in server;
-static uint64_t start, interval, next, total, finished, refused, broken, measured;
+static uint64_t start, end;              /* nothing is sent any more from end on */
+static uint64_t interval, next, total;   /* the interval is in picoseconds, 0 in a closed loop */
+static uint64_t finished, refused, broken, measured;
 static uint32_t *latencies;
 
 static void die(const char *what)
@@ -58,7 +67,7 @@ static uint64_t now(void)
 
 static uint64_t due_time(uint64_t k)
 {
-    return start + k * interval / 1000; /* the interval is in picoseconds */
+    return start + k * interval / 1000;
 }
 
 static void put_idle(struct connection *c)
@@ -116,7 +125,7 @@ static void send_rest(struct connection *c)
 
 static void send_due(uint64_t at)
 {
-    while (idles && next < total && due_time(next) <= at) {
+    while (idles && next < total && at < end && due_time(next) <= at) {
         struct connection *c = take_idle();
         c->due = due_time(next);
         c->request = requests + next % count * size;
@@ -132,24 +141,26 @@ static void finish(struct connection *c, int status)
     finished++;
     if (status < 200 || status > 299) {
         refused++;
+    } else if (!interval) {
+        measured += at < end;
     } else if (c->due >= start + WARM_UP * SECOND) {
         latencies[measured++] = (uint32_t)((at - c->due) / 1000);
     }
     put_idle(c);
 }
 
-/* 1 when the answer is whole, and its status and whether the server closes.  The answers are a line of
- * JSON; without a length they are chunked. */
+/* 1 when the answer is whole, and its status and whether the server closes.  The headers are as nginx spells
+ * them, the body is a line of JSON; without a length it is chunked. */
 static int parse_answer(const char *text, size_t got, int *ret_status, int *ret_close)
 {
-    const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\ncontent-length:");
-    if (!end) {
+    const char *head = strstr(text, "\r\n\r\n"), *length = strstr(text, "\r\nContent-Length:");
+    if (!head) {
         return 0;
     }
     *ret_status = atoi(text + 9);
-    *ret_close = strcasestr(text, "\r\nconnection: close") != NULL;
+    *ret_close = strstr(text, "\r\nConnection: close") != NULL;
     if (length) {
-        return got >= (size_t)(end + 4 - text) + strtoul(length + 17, NULL, 10);
+        return got >= (size_t)(head + 4 - text) + strtoul(length + 17, NULL, 10);
     }
     return strcmp(text + got - 5, "0\r\n\r\n") == 0;
 }
@@ -192,7 +203,7 @@ static void set_timer(void)
 {
     uint64_t at = due_time(next);
     struct itimerspec t = {.it_value = {(time_t)(at / SECOND), (long)(at % SECOND)}};
-    if (next < total && idles) {
+    if (interval && next < total && idles) {
         timerfd_settime(timer, TFD_TIMER_ABSTIME, &t, NULL);
     }
 }
@@ -219,7 +230,8 @@ static void handle(const struct epoll_event *e)
 static void run(uint64_t give_up)
 {
     struct epoll_event events[256];
-    while (finished < total && now() < give_up) {
+    send_due(now());
+    for (uint64_t at; (at = now()) < give_up && (finished < next || (next < total && at < end));) {
         set_timer();
         int n = epoll_wait(queue, events, 256, 100);
         for (int i = 0; i < n; i++) {
@@ -237,16 +249,18 @@ static int compare(const void *a, const void *b)
 
 static uint32_t percentile(double p)
 {
-    return measured ? latencies[(uint64_t)((double)(measured - 1) * p / 100)] : 0;
+    return interval && measured ? latencies[(uint64_t)((double)(measured - 1) * p / 100)] : 0;
 }
 
 static void report(void)
 {
-    qsort(latencies, measured, sizeof *latencies, compare);
+    if (interval) {
+        qsort(latencies, measured, sizeof *latencies, compare);
+    }
     printf("{\"due\": %lu, \"answered\": %lu, \"measured\": %lu, \"refused\": %lu, \"broken\": %lu, "
-           "\"p50\": %u, \"p90\": %u, \"p99\": %u, \"p99.9\": %u, \"max\": %u}\n",
-           total, finished - broken, measured, refused, broken, percentile(50), percentile(90),
-           percentile(99), percentile(99.9), percentile(100));
+           "\"repeated\": %lu, \"p50\": %u, \"p90\": %u, \"p99\": %u, \"p99.9\": %u, \"max\": %u}\n",
+           interval ? total : next, finished - broken, measured, refused, broken, next > count ? next - count : 0,
+           percentile(50), percentile(90), percentile(99), percentile(99.9), percentile(100));
 }
 
 static void map_requests(const char *path)
@@ -267,17 +281,14 @@ static void map_requests(const char *path)
 int main(int argc, char **argv)
 {
     if (argc != 7) {
-        fprintf(stderr, "usage: openloop PORT FILE SIZE RATE SECONDS CONNECTIONS\n");
+        fprintf(stderr, "usage: load PORT FILE SIZE RATE SECONDS CONNECTIONS\n");
         return 2;
     }
-    double rate = atof(argv[4]), seconds = atof(argv[5]);
+    const double rate = atof(argv[4]), seconds = atof(argv[5]);
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1])),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     size = strtoul(argv[3], NULL, 10);
     map_requests(argv[2]);
-    total = (uint64_t)(rate * (seconds + WARM_UP));
-    interval = (uint64_t)(1e12 / rate);
-    latencies = calloc(total + 1, sizeof *latencies);
     queue = epoll_create1(0);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     watch(EPOLL_CTL_ADD, NULL, timer, EPOLLIN);
@@ -287,7 +298,18 @@ int main(int argc, char **argv)
         put_idle(&connections[i]);
     }
     start = now();
-    run(due_time(total) + PATIENCE * SECOND);
+    if (rate > 0) {
+        interval = (uint64_t)(1e12 / rate);
+        total = (uint64_t)(rate * (seconds + WARM_UP));
+        latencies = calloc(total + 1, sizeof *latencies);
+        end = UINT64_MAX;
+        run(due_time(total) + PATIENCE * SECOND);
+    } else {
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+        total = UINT64_MAX;
+        end = start + (uint64_t)(seconds * SECOND);
+        run(end + PATIENCE * SECOND);
+    }
     report();
     return 0;
 }
