@@ -25,7 +25,7 @@ enum {
     RETRY_PAUSE = 100,    /* before a command is sent again */
     BACKOFF_FIRST = 50,   /* pause before the second attempt to connect; doubles */
     BACKOFF_MOST = 1000,  /* so that a Redis that is back is used within 2 s */
-    WRITE_SLICE = 1 << 18 /* hiredis moves what a partial write leaves: never give it much */
+    WRITE_SLICE = 1 << 16 /* hiredis copies it, and moves what a partial write leaves */
 };
 
 /*
@@ -304,7 +304,7 @@ static bool take_reply(const SinkRedis *sink, Publication *publication)
         return false; /* EXEC has not failed, although one of its commands has */
     }
     PublishResult *result = &publication->sink.result;
-    return sink->keys.window
+    return command_is_script(&sink->keys, payload)
                ? take_counts(reply, payload, result)
                : take_ids(reply, payload, command_entries(&sink->keys, payload), result);
 }
@@ -417,12 +417,12 @@ static void greet(SinkRedis *sink)
         ok = ok && send_greeting(sink, GREET_SELECT, select, 2);
     }
     ok = ok && send_greeting(sink, GREET_NAME, name, 3) && send_greeting(sink, GREET_ROLE, role, 1);
-    if (sink->keys.window) {
-        ok = ok && send_greeting(sink, GREET_SCRIPT, script, 3);
-    } else { /* without the right to MULTI, the commands between it and EXEC would be executed */
+    if (!sink->keys.window) { /* without the right to MULTI, the commands between it and EXEC would
+                                 be executed */
         ok = ok && send_greeting(sink, GREET_MULTI, multi, 1) &&
              send_greeting(sink, GREET_EXEC, exec, 1);
     }
+    ok = ok && send_greeting(sink, GREET_SCRIPT, script, 3);
     if (!ok) {
         connection_lost(sink, "out of memory");
     }
@@ -557,13 +557,18 @@ static void write_commands(SinkRedis *sink)
     }
 }
 
-/* After the events of a turn: its commands leave together. */
-static void after_events(void *arg)
+/* What is not under way yet. */
+static void flush(SinkRedis *sink)
 {
-    SinkRedis *sink = arg;
     if (sink->state >= STATE_GREETING && !sink->writing && sink->sent < sink->commands.len) {
         write_commands(sink);
     }
+}
+
+/* After the events of a turn: its commands leave together. */
+static void after_events(void *arg)
+{
+    flush(arg);
 }
 
 static bool start_tls(SinkRedis *sink)
@@ -753,6 +758,9 @@ static void publish(Sink *base, Publication *publication)
     }
     publication->sink.deadline = loop_now(sink->loop) + sink->timeout;
     send_publication(sink, publication);
+    if (sink->commands.len - sink->sent >= WRITE_SLICE) {
+        flush(sink); /* Redis works on it while the rest of the turn is decoded */
+    }
 }
 
 static bool is_connected(const Sink *base)

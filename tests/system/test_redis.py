@@ -188,7 +188,8 @@ def test_wrong_password(make_stack):
 # What a user of Redis must be allowed, and nothing else.
 KEYS = "~" + STREAM, "~{%s}:*" % STREAM
 RIGHTS = {"24h": ("+evalsha", "+eval", "+script|load", "+xadd", "+get", "+set"),
-          "0": ("+multi", "+exec", "+xadd", "+set")}
+          "0": ("+evalsha", "+eval", "+script|load", "+xadd", "+multi", "+exec", "+set")}
+MANY = 129  # without dedupe, more than a transaction holds
 
 
 @pytest.mark.parametrize("window", RIGHTS)
@@ -197,7 +198,7 @@ def test_least_rights(make_stack, window):
     wait_for(lambda: stack.get("/readyz").status == 200, "ready")
     assert stack.post(payload(status(), status(), "not an object")).document() == result(accepted=2, quarantined=1)
     stack.redis("SCRIPT", "FLUSH")
-    assert stack.post(payload()).status == 200
+    assert stack.post(payload(*(status() for _ in range(MANY)))).document() == result(accepted=MANY)
     assert not stack.program.has_logged("the ACL user")
 
 
@@ -210,6 +211,7 @@ def test_no_right_is_idle(make_stack, window, right):
     def is_noticed():
         stack.redis("SCRIPT", "FLUSH")
         stack.post(payload(status(), status()))
+        stack.post(payload(*(status() for _ in range(MANY))))
         stack.get("/readyz")
         return stack.program.has_logged("NOPERM|the ACL user lacks a command")
 
@@ -230,13 +232,18 @@ def test_same_status_at_once(stack):
     assert len(stack.entries()) == 1
 
 
-def test_nothing_by_half(stack):
+@pytest.mark.parametrize("window, statuses", [("24h", 1000), ("0", 2), ("0", MANY - 1), ("0", MANY), ("0", 1000)])
+def test_nothing_by_half(make_stack, window, statuses):
     """A body of many statuses is in the stream whole, or not at all, however it ends."""
-    body = payload(*(status() for _ in range(1000)))
+    stack = make_stack(dedupe_window=window)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    body = payload(*(status() for _ in range(statuses)))
     stack.redis("CONFIG", "SET", "maxmemory", 1)
     assert refuses(stack, body)
     assert stack.entries() == []
     stack.redis("CONFIG", "SET", "maxmemory", 0)
-    assert stack.post(body).document() == result(accepted=1000)
-    assert stack.post(body).document() == result(duplicates=1000)
-    assert len(stack.entries()) == 1000
+    assert stack.post(body).document() == result(accepted=statuses)
+    assert len(stack.entries()) == statuses
+    again = result(accepted=statuses) if window == "0" else result(duplicates=statuses)
+    assert stack.post(body).document() == again
+    assert len(stack.entries()) == statuses + again["accepted"]
