@@ -2,8 +2,6 @@
 
 #include "seen.h"
 
-#include <stdio.h>
-
 enum {
     BULK_OVERHEAD = 32, /* of a bulk string: '$', up to 20 digits, two line ends */
 
@@ -79,8 +77,8 @@ size_t command_probe(Buffer *buffer, const RedisKeys *keys)
 
 static Str received_text(const Publication *publication, char buf[24])
 {
-    int len = snprintf(buf, 24, "%lld", (long long)publication->received_at);
-    return (Str){buf, (size_t)len};
+    const char *end = str_put_number(buf, (size_t)publication->received_at);
+    return (Str){buf, (size_t)(end - buf)};
 }
 
 /* One call of the script */

@@ -175,7 +175,7 @@ static size_t read_bytes(FCGX_Stream *in, char *to, size_t len)
  * was. */
 static size_t drain(FCGX_Stream *in)
 {
-    char scratch[16384];
+    char scratch[512]; /* nearly always there is nothing to read: large ones cost more to clear */
     size_t total = 0, n;
     while ((n = read_bytes(in, scratch, sizeof(scratch))) > 0) {
         total += n;
