@@ -30,13 +30,39 @@ void json_begin(JsonScanner *scan, Str text, Error *error)
         .begin = text.ptr, .pos = text.ptr, .end = text.ptr + text.len, .error = error};
 }
 
-static inline const char *skip_space(const char *p, const char *end)
+static inline bool is_space(char c)
 {
-    while (p < end && (unsigned char)*p <= ' ' &&
-           (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Passes a run of white space: in an indented text a line end and some spaces, 16 bytes at a time.
+ */
+static const char *skip_run(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i space = _mm_set1_epi8(' '), line_feed = _mm_set1_epi8('\n'),
+                  carriage_return = _mm_set1_epi8('\r'), tab = _mm_set1_epi8('\t');
+    for (; end - p >= 16; p += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i spaces =
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, space), _mm_cmpeq_epi8(bytes, line_feed));
+        __m128i others =
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, carriage_return), _mm_cmpeq_epi8(bytes, tab));
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(spaces, others)) ^ 0xFFFF;
+        if (mask) {
+            return p + __builtin_ctz(mask);
+        }
+    }
+#endif
+    while (p < end && is_space(*p)) {
         p++;
     }
     return p;
+}
+
+static inline const char *skip_space(const char *p, const char *end)
+{
+    return p < end && is_space(*p) ? skip_run(p, end) : p;
 }
 
 /*

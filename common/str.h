@@ -132,16 +132,14 @@ static inline char *str_put(char *to, Str s)
 /* Writes a number in decimal, at most 20 digits. */
 static inline char *str_put_number(char *to, size_t number)
 {
-    char digits[20];
-    size_t len = 0;
-    do {
-        digits[len++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    while (len) {
-        *to++ = digits[--len];
+    char *end = to + 1;
+    for (size_t rest = number; rest >= 10; rest /= 10) {
+        end++;
     }
-    return to;
+    for (char *digit = end; digit > to; number /= 10) {
+        *--digit = (char)('0' + number % 10);
+    }
+    return end;
 }
 
 #endif

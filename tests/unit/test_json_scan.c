@@ -275,12 +275,44 @@ static void test_special_bytes(void **state)
     }
 }
 
+/*
+ * White space is these four bytes and no other, in runs of any length: what follows one is found
+ * where it is.
+ */
+static void test_white_space(void **state)
+{
+    (void)state;
+    static const struct {
+        char byte;
+        bool is_valid;
+    } followers[] = {
+        {'1', true},     {'\0', false},   {'\b', false},   {'\v', false},   {'\f', false},
+        {'\x1F', false}, {'\x7F', false}, {'\x85', false}, {'\xA0', false}, {'\xFF', false},
+    };
+    char text[64];
+    for (size_t f = 0; f < COUNT(followers); f++) {
+        for (size_t run = 0; run < 50; run++) {
+            JsonValue value;
+            Error error;
+            for (size_t i = 0; i < run; i++) {
+                text[i] = "\n \r\t   "[(i + run) % 7];
+            }
+            text[run] = followers[f].byte;
+            memset(text + run + 1, ' ', sizeof(text) - run - 1);
+            bool ok = scan_all((Str){text, sizeof(text)}, &value, &error);
+            assert_int_equal(ok, followers[f].is_valid);
+            assert_int_equal(ok ? (size_t)(value.text.ptr - text) : error.offset, run);
+        }
+    }
+}
+
 /* Nothing beyond the end is read: every prefix of a document stands before a page that faults. */
 static void test_protected_page(void **state)
 {
     (void)state;
     static const Str document =
-        STR_INIT("{\"name\":\"a plain text of more than 32 bytes, \\u00e9 \\ud83d\\ude80\","
+        STR_INIT("{\n                   \t\"name\":\"a plain text of more than 32 bytes, \\u00e9 "
+                 "\\ud83d\\ude80\","
                  "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x9A\x80\":[-0.5e+10,true,false,null,[],{}]}");
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -309,10 +341,11 @@ static void test_protected_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),         cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_error_stands),  cmocka_unit_test(test_error_positions),
-        cmocka_unit_test(test_depth),         cmocka_unit_test(test_content),
-        cmocka_unit_test(test_special_bytes), cmocka_unit_test(test_protected_page),
+        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_error_stands),   cmocka_unit_test(test_error_positions),
+        cmocka_unit_test(test_depth),          cmocka_unit_test(test_content),
+        cmocka_unit_test(test_special_bytes),  cmocka_unit_test(test_white_space),
+        cmocka_unit_test(test_protected_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,12 +120,34 @@ static void test_no_memory(void **state)
     arena_free(arena);
 }
 
+static void test_put_number(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t number;
+        Str want;
+    } cases[] = {
+        {0, STR_INIT("0")},
+        {9, STR_INIT("9")},
+        {10, STR_INIT("10")},
+        {99, STR_INIT("99")},
+        {100, STR_INIT("100")},
+        {1700000000123, STR_INIT("1700000000123")},
+        {SIZE_MAX, STR_INIT("18446744073709551615")},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char buf[20];
+        const char *end = str_put_number(buf, cases[i].number);
+        assert_str((Str){buf, (size_t)(end - buf)}, cases[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_and_trim), cmocka_unit_test(test_compare),
         cmocka_unit_test(test_escapes),        cmocka_unit_test(test_add),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_put_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
