@@ -4,17 +4,18 @@ import threading
 
 import pytest
 
-from bodies import payload, result
+from bodies import payload, result, status
 from stack import wait_for
 
 GREETING = {b"CLIENT": b"+OK\r\n", b"ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", b"MULTI": b"+OK\r\n",
             b"EXEC": b"*0\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
+STATUSES = 1000  # a command of 7,000 words and 350 KB
 ID = b"$3\r\n1-0\r\n"
 ONE_ADDED = b"*3\r\n:1\r\n:0\r\n:0\r\n"
 
 
 class LyingRedis:
-    """Greets as it should, and answers EVALSHA and XADD with what it was told to."""
+    """Greets as it should, and answers EVALSHA and XADD with what it was told to, or hangs up when it was told None."""
 
     def __init__(self, path):
         self.answer = b""
@@ -31,6 +32,8 @@ class LyingRedis:
     def serve(self, client):
         with client, client.makefile("rb") as file:
             while line := file.readline():
+                if self.answer is None and int(line[1:]) > STATUSES:
+                    return
                 words = [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
                 client.sendall(GREETING.get(words[0], self.answer))
 
@@ -63,4 +66,21 @@ def test_a_lie_is_never_a_200(make_stack, window, lie, truth):
     redis.answer = truth
     wait_for(lambda: stack.post(payload()).status == 200, "a new connection, and the truth")
     assert stack.post(payload()).document() == result(accepted=1)
+    assert stack.program.workers() == workers
+
+
+def test_hanging_up_on_a_big_body(make_stack):
+    """The connection breaks while a body is written in pieces, before the request is quite handed over."""
+    stack = make_stack(start=False, redis=False, workers=1, dedupe_window="24h")
+    redis = LyingRedis(stack.redis.path)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    stack.start()
+    workers = stack.program.workers()
+    body = payload(*(status() for _ in range(STATUSES)))
+    redis.answer = None
+    for _ in range(10):
+        assert stack.post(body).status == 503
+        wait_for(lambda: stack.get("/readyz").status == 200, "a new connection")
+    redis.answer = b"*3\r\n:%d\r\n:0\r\n:0\r\n" % STATUSES
+    assert stack.post(body).document() == result(accepted=STATUSES)
     assert stack.program.workers() == workers
