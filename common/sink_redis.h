@@ -3,10 +3,10 @@
  * buffered I/O and the reply parser; the order of requests and replies is kept here.
  *
  * One connection, on which the commands of all publications are pipelined: those of one turn of the
- * loop leave in one write, and while they are on their way the next batch forms. A deadline, a lost
- * connection or a reply that makes no sense ends the connection: everything in flight is answered
- * ERROR_UNAVAILABLE, and nothing waits for the next connection, which is tried at once and then
- * with growing pauses of at most a second.
+ * loop leave together, the first 64 KiB of many as soon as they are there, and while they are on
+ * their way the next batch forms. A deadline, a lost connection or a reply that makes no sense ends
+ * the connection: everything in flight is answered ERROR_UNAVAILABLE, and nothing waits for the
+ * next connection, which is tried at once and then with growing pauses of at most a second.
  */
 #ifndef TICKSTREAM_SINK_REDIS_H
 #define TICKSTREAM_SINK_REDIS_H
