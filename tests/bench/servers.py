@@ -18,11 +18,10 @@ STREAM = "whatsapp:statuses"
 CORES = len(os.sched_getaffinity(0))
 LUA_MODULES = "ndk_http_module.so", "ngx_http_lua_module.so"
 MODULES = pathlib.Path("/usr/lib/nginx/modules")
-# Of 8, 16 and 64 children, each with and without kept connections, two measurements of 2 s.  8 without stored
-# 6,100/s of bodies of 1, 5,500/s of the sample, 1,370/s of bodies of 100, p99 18, 18 and 61 ms; 64 with kept ones,
-# one for each sender, 4,800, 4,600 and 1,270.  8 with kept ones were the fastest with small bodies (6,900 and 6,200;
-# 1,310 of 100), but an idle one holds a child: p99 was over a second, and requests were still waiting for a child
-# after the measurement.
+# Of 8, 16 and 64 children, each with and without kept connections, 8 without stored most: 7,500 to 8,500/s of bodies
+# of 1, 5,600 to 7,100/s of the sample, 1,400 to 1,900/s of bodies of 100.  64 with kept ones, one for each sender, were
+# a fifth slower.  8 with kept ones did 5 to 14 % more with small bodies and less with bodies of 100, but an idle one
+# holds a child: 56 of 64 senders were still without an answer ten seconds after the measurement.
 PHP_CHILDREN = 8
 THREADS = 128  # more than connections, each of which, kept, occupies one
 HINT = " (make bench-deps installs it)"
