@@ -125,7 +125,8 @@ class Bench:
 
     def load(self, server, file, size, rate, seconds, connections):
         """What load.c counted; with a rate of 0 each connection sends as soon as it has its answer."""
-        result = run_json([self.rig.compile(servers.HERE / "load.c"), server.port, file, size, rate, seconds, connections])
+        client = self.rig.compile(servers.HERE / "load.c")
+        result = run_json([client, server.port, file, size, rate, seconds, connections])
         if result["refused"] or result["broken"] or result["answered"] < result["due"]:
             raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
         return result

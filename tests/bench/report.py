@@ -116,8 +116,9 @@ def heading(results):
     yield "%s, %d cores, Linux %s, %s, %s" % tuple(
         machine[k] for k in ("cpu", "cores", "kernel", "system", "compiler"))
     yield ", ".join("%s %s" % pair for pair in machine["packages"].items())
-    yield ("Medians of %d rounds of %d s, 64 connections (8 for 1,000 statuses), client on the same cores, "
-           "Redis by unix socket with appendonly %s." % (options["rounds"], options["seconds"], options["appendonly"]))
+    yield ("Medians of %d rounds of %d s, 64 connections (8 for 1,000 statuses), client on the same cores "
+           "as a batch process, Redis by unix socket with appendonly %s." %
+           (options["rounds"], options["seconds"], options["appendonly"]))
 
 
 def text(results):
