@@ -1,7 +1,8 @@
 -- Appends what one body holds, all of it or nothing, each element once.
 --
--- KEYS  status stream, quarantine stream, events stream, then one dedupe key for each element in the order below
--- ARGV  dedupe window in seconds, received_at, request_id, object, content type,
+-- KEYS  status stream, quarantine stream, events stream; with a dedupe window one dedupe key for each element in the
+--       order below
+-- ARGV  dedupe window in seconds or 0, received_at, request_id, object, content type,
 --       number of groups of statuses; for each group: number of statuses, phone_number_id, display_phone_number,
 --       entry_id, field, messaging_product; for each status: id, status, timestamp, recipient_id, errors, extra;
 --       number of quarantined elements; for each: reason, detail, pointer, raw;
@@ -12,9 +13,14 @@
 -- between leaves an entry without a key, which costs a duplicate at worst, and never a key without an entry.
 local call, keys, args = redis.call, KEYS, ARGV
 local window, received_at, request_id, object, content_type = args[1], args[2], args[3], args[4], args[5]
+local dedupes = window ~= '0'
 local key, arg = 3, 6
 
 local function append(stream, ...)
+    if not dedupes then
+        call('XADD', stream, '*', ...)
+        return 1
+    end
     key = key + 1
     if call('GET', keys[key]) then return 0 end
     local id = call('XADD', stream, '*', ...)

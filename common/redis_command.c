@@ -2,7 +2,13 @@
 
 #include "seen.h"
 
-enum { BULK_OVERHEAD = 32 }; /* of a bulk string: '$', up to 20 digits, two line ends */
+enum {
+    BULK_OVERHEAD = 32, /* of a bulk string: '$', up to 20 digits, two line ends */
+
+    /* Entries of a transaction: Redis keeps all 31 words of each until EXEC, and once they do not
+       fit into its caches the script is faster, to which a status is 6 words. */
+    TRANSACTION_MOST = 128
+};
 
 static char *put_line(char *to, char type, size_t number)
 {
@@ -45,6 +51,11 @@ size_t command_entries(const RedisKeys *keys, const Payload *payload)
     return payload->status_count + payload->quarantined_count + event_count(keys, payload);
 }
 
+bool command_is_script(const RedisKeys *keys, const Payload *payload)
+{
+    return keys->window || command_entries(keys, payload) > TRANSACTION_MOST;
+}
+
 size_t command_simple(Buffer *buffer, const Str *words, size_t count)
 {
     if (!buffer_reserve(buffer, BULK_OVERHEAD + sum_of_bulks(words, count))) {
@@ -70,7 +81,7 @@ static Str received_text(const Publication *publication, char buf[24])
     return (Str){buf, (size_t)(end - buf)};
 }
 
-/* With a dedupe window: one call of the script */
+/* One call of the script */
 
 enum {
     SHARED_VALUES = 5,
@@ -168,15 +179,20 @@ static void write_count(Writer *writer, size_t number)
     }
 }
 
-static void write_seen_keys(Writer *writer, const RedisKeys *keys, const Publication *publication,
-                            size_t entries)
+static size_t seen_keys(const RedisKeys *keys, const Payload *payload)
 {
-    size_t len = keys->seen_prefix.len + SEEN_DIGEST;
+    return keys->window ? command_entries(keys, payload) : 0;
+}
+
+static void write_seen_keys(Writer *writer, const RedisKeys *keys, const Publication *publication)
+{
+    const size_t count = seen_keys(keys, publication->payload);
+    const size_t len = keys->seen_prefix.len + SEEN_DIGEST;
     if (!writer->to) {
-        writer->size += entries * (len + BULK_OVERHEAD);
+        writer->size += count * (len + BULK_OVERHEAD);
         return;
     }
-    for (size_t i = 0; i < entries; i++) {
+    for (size_t i = 0; i < count; i++) {
         char *to = put_line(writer->to, '$', len);
         to = str_put(to, keys->seen_prefix);
         to = str_put(to, (Str){publication->sink.seen[i], SEEN_DIGEST});
@@ -223,7 +239,7 @@ static void write_script_call(Writer *writer, const RedisKeys *keys, const Publi
     const Str streams[STREAM_KEYS] = {keys->stream, keys->quarantine,
                                       keys->events.ptr ? keys->events : keys->quarantine};
     write_bulks(writer, streams, STREAM_KEYS);
-    write_seen_keys(writer, keys, publication, command_entries(keys, payload));
+    write_seen_keys(writer, keys, publication);
     write_count(writer, keys->window);
     const Str head[HEAD_VALUES - 1] = {received_text(publication, received),
                                        publication->request_id, payload->object,
@@ -237,8 +253,8 @@ static size_t publish_by_script(Buffer *buffer, const RedisKeys *keys,
                                 const Publication *publication)
 {
     const Payload *payload = publication->payload;
-    const size_t entries = command_entries(keys, payload), groups = count_groups(payload);
-    const size_t key_count = STREAM_KEYS + entries;
+    const size_t groups = count_groups(payload);
+    const size_t key_count = STREAM_KEYS + seen_keys(keys, payload);
     const size_t words = 3 + key_count + HEAD_VALUES + 3 + groups * (1 + SHARED_VALUES) +
                          payload->status_count * STATUS_VALUES +
                          payload->quarantined_count * QUARANTINE_VALUES +
@@ -258,7 +274,7 @@ static size_t publish_by_script(Buffer *buffer, const RedisKeys *keys,
     return 1;
 }
 
-/* Without a dedupe window: XADD */
+/* XADD */
 
 /* The fields of one entry: names as they are on the wire, and the place of each value. */
 typedef struct {
@@ -393,6 +409,7 @@ static size_t publish_by_xadd(Buffer *buffer, const RedisKeys *keys, const Publi
 
 size_t command_publish(Buffer *buffer, const RedisKeys *keys, const Publication *publication)
 {
-    return keys->window ? publish_by_script(buffer, keys, publication)
-                        : publish_by_xadd(buffer, keys, publication);
+    return command_is_script(keys, publication->payload)
+               ? publish_by_script(buffer, keys, publication)
+               : publish_by_xadd(buffer, keys, publication);
 }

@@ -2,7 +2,8 @@
  * Publications as Redis commands (RESP2), ready to be written.
  *
  * With a dedupe window a publication is one call of the script publish.lua; without one it is an
- * XADD, or several in a MULTI/EXEC. Pure: bytes go into a buffer, nothing is sent.
+ * XADD, some in a MULTI/EXEC, or, when they are many, the script. Pure: bytes go into a buffer,
+ * nothing is sent.
  */
 #ifndef TICKSTREAM_REDIS_COMMAND_H
 #define TICKSTREAM_REDIS_COMMAND_H
@@ -29,6 +30,12 @@ extern const Str publish_script;
  * keys->window is not 0; sink.with_source sends the script itself instead of its name.
  */
 size_t command_publish(Buffer *buffer, const RedisKeys *keys, const Publication *publication);
+
+/*
+ * Is a publication a call of the script, which replies with what it added? Else the replies hold
+ * the ids of its entries.
+ */
+bool command_is_script(const RedisKeys *keys, const Payload *payload);
 
 /* Appends a write that stores nothing lasting; one reply. */
 size_t command_probe(Buffer *buffer, const RedisKeys *keys);

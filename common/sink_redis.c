@@ -304,7 +304,7 @@ static bool take_reply(const SinkRedis *sink, Publication *publication)
         return false; /* EXEC has not failed, although one of its commands has */
     }
     PublishResult *result = &publication->sink.result;
-    return sink->keys.window
+    return command_is_script(&sink->keys, payload)
                ? take_counts(reply, payload, result)
                : take_ids(reply, payload, command_entries(&sink->keys, payload), result);
 }
@@ -417,12 +417,12 @@ static void greet(SinkRedis *sink)
         ok = ok && send_greeting(sink, GREET_SELECT, select, 2);
     }
     ok = ok && send_greeting(sink, GREET_NAME, name, 3) && send_greeting(sink, GREET_ROLE, role, 1);
-    if (sink->keys.window) {
-        ok = ok && send_greeting(sink, GREET_SCRIPT, script, 3);
-    } else { /* without the right to MULTI, the commands between it and EXEC would be executed */
+    if (!sink->keys.window) { /* without the right to MULTI, the commands between it and EXEC would
+                                 be executed */
         ok = ok && send_greeting(sink, GREET_MULTI, multi, 1) &&
              send_greeting(sink, GREET_EXEC, exec, 1);
     }
+    ok = ok && send_greeting(sink, GREET_SCRIPT, script, 3);
     if (!ok) {
         connection_lost(sink, "out of memory");
     }

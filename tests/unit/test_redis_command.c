@@ -147,6 +147,32 @@ static void test_transaction(void **state)
                      "MULTI\n" STATUS_A "\n" STATUS_B "\n" QUARANTINED "\nEXEC");
 }
 
+/* Many: the script, without keys to look up. */
+static void test_many_entries(void **state)
+{
+    (void)state;
+    static StatusUpdate many[129];
+    const RedisKeys keys = keys_with(0, false), with_window = keys_with(60, false);
+    Payload payload = {.object = STR("o"), .statuses = many, .status_count = 128};
+    const Publication publication = publication_of(&payload);
+    Buffer buffer = {0};
+    for (size_t i = 0; i < 129; i++) {
+        many[i] = statuses[0];
+    }
+    assert_true(command_is_script(&with_window, &payload));
+    assert_false(command_is_script(&keys, &payload));
+    assert_int_equal(command_publish(&buffer, &keys, &publication), 130);
+    buffer_clear(&buffer);
+    payload.status_count = 129;
+    assert_true(command_is_script(&keys, &payload));
+    assert_int_equal(command_publish(&buffer, &keys, &publication), 1);
+    const char begin[] =
+        "*794\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
+        "$1\r\n3\r\n$1\r\ns\r\n$5\r\n{s}:q\r\n$5\r\n{s}:q\r\n$1\r\n0\r\n";
+    assert_memory_equal(buffer.ptr, begin, sizeof(begin) - 1);
+    buffer_free(&buffer);
+}
+
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 #define SEEN(digit) "{s}:seen:" digit digit digit digit digit digit digit digit
 #define HEAD "|60|1700000000123|id-1|o|application/json"
@@ -248,10 +274,10 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_entry),      cmocka_unit_test(test_transaction),
-        cmocka_unit_test(test_script),         cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_source),         cmocka_unit_test(test_simple),
-        cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_one_entry),    cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_many_entries), cmocka_unit_test(test_script),
+        cmocka_unit_test(test_groups),       cmocka_unit_test(test_source),
+        cmocka_unit_test(test_simple),       cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
