@@ -17,14 +17,10 @@ local dedupes = window ~= '0'
 local key, arg = 3, 6
 
 local function append(stream, ...)
-    if not dedupes then
-        call('XADD', stream, '*', ...)
-        return 1
-    end
     key = key + 1
-    if call('GET', keys[key]) then return 0 end
+    if dedupes and call('GET', keys[key]) then return 0 end
     local id = call('XADD', stream, '*', ...)
-    call('SET', keys[key], id, 'EX', window)
+    if dedupes then call('SET', keys[key], id, 'EX', window) end
     return 1
 end
 

@@ -417,8 +417,8 @@ static void greet(SinkRedis *sink)
         ok = ok && send_greeting(sink, GREET_SELECT, select, 2);
     }
     ok = ok && send_greeting(sink, GREET_NAME, name, 3) && send_greeting(sink, GREET_ROLE, role, 1);
-    if (!sink->keys.window) { /* without the right to MULTI, the commands between it and EXEC would
-                                 be executed */
+    if (!sink->keys.window) {
+        /* without the right to MULTI, the commands between it and EXEC would be executed */
         ok = ok && send_greeting(sink, GREET_MULTI, multi, 1) &&
              send_greeting(sink, GREET_EXEC, exec, 1);
     }
@@ -557,7 +557,7 @@ static void write_commands(SinkRedis *sink)
     }
 }
 
-/* What is not under way yet. */
+/* Sends what is not under way yet. */
 static void flush(SinkRedis *sink)
 {
     if (sink->state >= STATE_GREETING && !sink->writing && sink->sent < sink->commands.len) {
