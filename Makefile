@@ -42,8 +42,16 @@ ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(filter -fsa
 LIBS := $(if $(filter fcgi,$(FOUND)),,-lfcgi) $(if $(HAS_TLS),$(shell $(PKG_CONFIG) --libs hiredis_ssl)) \
     $(if $(FOUND),$(shell $(PKG_CONFIG) --libs $(FOUND)))
 
-COMMON := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c)) $(BUILD)/publish_script.o
-HANDLER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out handler/main.c,$(wildcard handler/*.c)))
+# All files below a folder with one of the endings: $(call below,common handler,*.c *.h).
+below = $(shell find $(1) $(foreach e,$(2),-name '$(e)' -o) -false | LC_ALL=C sort)
+
+COMMON := $(patsubst %.c,$(BUILD)/%.o,$(call below,common,*.c)) $(BUILD)/publish_script.o
+HANDLER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out handler/main.c,$(call below,handler,*.c)))
+
+# What objects are compiled with: rewritten only when it has changed, and every object depends on it.
+FLAGS_STAMP := $(BUILD)/flags
+$(shell mkdir -p $(BUILD); printf '%s\n' '$(subst ','"'"',$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS))' > $(FLAGS_STAMP).new; \
+    cmp -s $(FLAGS_STAMP).new $(FLAGS_STAMP) || cp $(FLAGS_STAMP).new $(FLAGS_STAMP); rm $(FLAGS_STAMP).new)
 
 .PHONY: all
 all: $(PROGRAM) ## Build the program (the default)
@@ -60,7 +68,7 @@ $(BUILD)/%.a:
 	@echo "  AR    $@"
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -74,11 +82,11 @@ $(BUILD)/publish_script.c: common/publish.lua
 	$(Q){ echo '#include "redis_command.h"'; echo 'const Str publish_script = STR_INIT('; \
 	    sed -e '/^--/d' -e 's/\\/\\\\/g; s/"/\\"/g; s/^ *//; s/.*/"&\\n"/' $<; echo ');'; } > $@
 
-$(BUILD)/publish_script.o: $(BUILD)/publish_script.c
+$(BUILD)/publish_script.o: $(BUILD)/publish_script.c $(FLAGS_STAMP)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(call below,$(BUILD),*.d)
 
 # Running
 
@@ -93,29 +101,32 @@ demo: ## In a second terminal: post the sample in three formats, show answers an
 
 # Testing
 
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_SHARED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+# T names one unit test (make unit T=arena), K some system tests (make system K=killed).
+T ?= *
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(call below,tests/unit,test_$(T).c))
+UNIT_SHARED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
+$(UNIT_TESTS): %: %.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $^ -lcmocka $(LIBS)
 
-.PHONY: test unit unit-asan unit-valgrind system
+.PHONY: test unit unit-valgrind system
 test: ## Install what is missing and run all tests, also under ASan and valgrind
 	$(Q)tests/tools/deps.sh build run test
 	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system
 	$(Q)$(MAKE) --no-print-directory MODE=asan unit system
 
-unit: $(UNIT_TESTS) ## Run the unit tests
-	$(Q)for t in $^; do $$t || exit 1; done
+unit: $(UNIT_TESTS) $(if $(filter *,$(T)),fuzz-replay) ## Run the unit tests, and what fuzzing once found; T=NAME: one of them
+	$(Q)failed=; for t in $(UNIT_TESTS); do $$t || failed="$$failed $$t"; done; \
+	    [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 unit-valgrind: $(UNIT_TESTS) ## Run the unit tests under valgrind
-	$(Q)for t in $^; do valgrind -q --error-exitcode=99 --leak-check=full $$t > $$t.valgrind.log 2>&1 || \
+	$(Q)for t in $(UNIT_TESTS); do valgrind -q --error-exitcode=99 --leak-check=full $$t > $$t.valgrind.log 2>&1 || \
 	    { cat $$t.valgrind.log; exit 1; }; echo "valgrind: $$(basename $$t) ok"; done
 
-system: all ## Run the system tests: real nginx, real Redis
-	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/system
+system: all ## Run the system tests: real nginx, real Redis; K=WORDS: those whose names match
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q $(if $(K),-k '$(K)') tests/system
 
 system-valgrind: all ## Run the core of the system tests with the program under valgrind
 	$(Q)TICKSTREAM_WRAP="valgrind -q --error-exitcode=99 --trace-children=yes --leak-check=full" \
@@ -160,8 +171,6 @@ fuzz-replay: $(FUZZ_REPLAYS)
 	$(Q)for name in $(FUZZ_NAMES); do \
 	    $(BUILD)/tests/fuzz/replay_$$name tests/fuzz/regressions/$$name tests/data/$$name || exit 1; done
 
-unit: | fuzz-replay
-
 # Measuring
 
 $(BUILD)/bench-scan: $(BUILD)/tests/bench/bench_scan.o $(BUILD)/tests/bench/bench_jansson.o $(BUILD)/libcommon.a
@@ -182,11 +191,12 @@ callgrind: $(BUILD)/bench-decode ## Count the instructions of decoding and encod
 
 # Reading
 
-SOURCES := $(wildcard common/*.[ch] handler/*.[ch])
+SOURCES := $(call below,common handler,*.c *.h)
 
 .PHONY: lint format
 lint: ## Check format, includes, and what clang-tidy and cppcheck find
 	$(Q)tests/tools/deps.sh build lint
+	$(Q)[ $(words $(SOURCES)) -ge 50 ] || { echo "lint: only $(words $(SOURCES)) sources were found" >&2; exit 1; }
 	$(Q)clang-format --dry-run --Werror $(SOURCES)
 	$(Q)tests/tools/check-includes.sh
 	$(Q)cppcheck --std=c11 --enable=warning,performance,portability --inline-suppr --quiet \
