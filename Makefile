@@ -76,10 +76,10 @@ $(BUILD)/%.o: %.c $(FLAGS_STAMP)
 .PRECIOUS: $(BUILD)/%.o
 
 # The Lua script as a C string: one literal a line.
-$(BUILD)/publish_script.c: common/publish.lua
+$(BUILD)/publish_script.c: common/redis/publish.lua
 	@mkdir -p $(@D)
 	@echo "  GEN   $@"
-	$(Q){ echo '#include "redis_command.h"'; echo 'const Str publish_script = STR_INIT('; \
+	$(Q){ echo '#include "redis/publish.h"'; echo 'const Str publish_script = STR_INIT('; \
 	    sed -e '/^--/d' -e 's/\\/\\\\/g; s/"/\\"/g; s/^ *//; s/.*/"&\\n"/' $<; echo ');'; } > $@
 
 $(BUILD)/publish_script.o: $(BUILD)/publish_script.c $(FLAGS_STAMP)
@@ -148,7 +148,7 @@ FUZZ_REPLAYS := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_SHARED := $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/unit/json_oracle.o $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/tests/fuzz/%.o: ALL_CPPFLAGS += -Itests/unit
+$(BUILD)/tests/%.o: ALL_CPPFLAGS += -Itests/unit
 
 $(FUZZ_TARGETS): %: %.o $(FUZZ_SHARED)
 	@echo "  LD    $@"
@@ -217,12 +217,12 @@ SYSCONFDIR ?= /etc
 install: all ## Install the program, the systemd units and the nginx files under PREFIX and DESTDIR
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tickstream
 	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/tickstream/nginx
-	sed 's|/usr/local/|$(PREFIX)/|g; s|/etc/tickstream|$(SYSCONFDIR)/tickstream|g' handler/tickstream.service \
+	sed 's|/usr/local/|$(PREFIX)/|g; s|/etc/tickstream|$(SYSCONFDIR)/tickstream|g' handler/package/tickstream.service \
 	    > $(DESTDIR)$(UNIT_DIR)/tickstream.service
-	install -m 644 handler/tickstream.socket $(DESTDIR)$(UNIT_DIR)/tickstream.socket
+	install -m 644 handler/package/tickstream.socket $(DESTDIR)$(UNIT_DIR)/tickstream.socket
 	install -m 644 nginx/*.conf $(DESTDIR)$(PREFIX)/share/tickstream/nginx
 	test -e $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf || \
-	    install -D -m 644 handler/tickstream.conf $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf
+	    install -D -m 644 handler/package/tickstream.conf $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf
 
 clean: ## Remove everything that was built; the data of `make run` stays
 	$(Q)find build -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} + 2>/dev/null || true

@@ -1,6 +1,6 @@
 #include "config.h"
-#include "healthcheck.h"
-#include "master.h"
+#include "commands/healthcheck.h"
+#include "process/master.h"
 
 #include <getopt.h>
 #include <stdio.h>

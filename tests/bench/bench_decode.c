@@ -4,10 +4,10 @@
  *
  *     bench-decode CONTENT_TYPE FILE WINDOW TIMES        WINDOW 0: without dedupe
  */
-#include "codec.h"
+#include "payload/codec.h"
 #include "file.h"
-#include "redis_command.h"
-#include "seen.h"
+#include "redis/publish.h"
+#include "stream/dedupe.h"
 
 static const RedisKeys keys_of_default = {
     .stream = STR_INIT("whatsapp:statuses"),

@@ -2,7 +2,7 @@
 #ifndef TICKSTREAM_BENCH_JANSSON_H
 #define TICKSTREAM_BENCH_JANSSON_H
 
-#include "str.h"
+#include "base/str.h"
 
 /* Reads the document into a tree and frees it. */
 void jansson_once(Str body);

@@ -6,7 +6,7 @@
  */
 #include "bench_jansson.h"
 #include "file.h"
-#include "json_scan.h"
+#include "payload/json_scan.h"
 
 #include <time.h>
 

@@ -2,7 +2,7 @@
 #ifndef TICKSTREAM_BENCH_FILE_H
 #define TICKSTREAM_BENCH_FILE_H
 
-#include "str.h"
+#include "base/str.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -59,7 +59,7 @@ CMD ["redis-server"]
 END
 }
 
-used=$(sed -n 's/^FROM \([a-z]*:[^ ]*\).*/\1/p' handler/Dockerfile; sed -n 's/^ *image: *//p' docker-compose.yml)
+used=$(sed -n 's/^FROM \([a-z]*:[^ ]*\).*/\1/p' handler/package/Dockerfile; sed -n 's/^ *image: *//p' docker-compose.yml)
 for image in $used; do
     docker image inspect "$image" >/dev/null 2>&1 && continue
     timeout 120 docker pull --quiet "$image" 2>/dev/null && continue

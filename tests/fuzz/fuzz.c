@@ -1,8 +1,8 @@
 #include "fuzz.h"
 
-#include "json_scan.h"
-#include "redis_command.h"
-#include "seen.h"
+#include "payload/json_scan.h"
+#include "redis/publish.h"
+#include "stream/dedupe.h"
 
 Arena *fuzz_arena(void)
 {

@@ -6,7 +6,7 @@
 #ifndef TICKSTREAM_FUZZ_H
 #define TICKSTREAM_FUZZ_H
 
-#include "payload.h"
+#include "payload/payload.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * Content-Type, and Accept, which is read by the same rules.
  */
-#include "codec.h"
+#include "payload/codec.h"
 #include "fuzz.h"
-#include "http.h"
+#include "http/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,7 @@
 /*
  * Form bodies.
  */
-#include "codec.h"
+#include "payload/codec.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

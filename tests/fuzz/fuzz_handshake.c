@@ -3,7 +3,7 @@
  * header or a line.
  */
 #include "fuzz.h"
-#include "handshake.h"
+#include "endpoints/handshake.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,7 +2,7 @@
  * JSON bodies: jansson agrees about what JSON is, and a body is a payload exactly when it is an
  * object, unless it goes over a limit.
  */
-#include "codec.h"
+#include "payload/codec.h"
 #include "fuzz.h"
 #include "json_oracle.h"
 

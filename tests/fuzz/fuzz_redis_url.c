@@ -2,7 +2,7 @@
  * TICKSTREAM_REDIS_URL: what is shown in logs never holds the password.
  */
 #include "fuzz.h"
-#include "redis_url.h"
+#include "redis/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

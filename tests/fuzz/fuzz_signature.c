@@ -2,7 +2,7 @@
  * The signature header: what is read, written again, is what stood there.
  */
 #include "fuzz.h"
-#include "signature.h"
+#include "payload/signature.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,10 +4,10 @@
  * The input is read as a recipe for one payload, which is written as JSON, as XML and as a form
  * side by side; each must be accepted, and all must decode to the same, with equal digests.
  */
-#include "codec.h"
+#include "payload/codec.h"
 #include "fuzz.h"
-#include "seen.h"
-#include "text.h"
+#include "stream/dedupe.h"
+#include "base/text.h"
 
 enum { MOST_CHARACTERS = 12, MOST_PAIRS = 1024, MOST_PATH = 256 };
 

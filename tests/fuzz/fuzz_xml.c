@@ -1,7 +1,7 @@
 /*
  * XML bodies, as UTF-8 and as UTF-16.
  */
-#include "codec.h"
+#include "payload/codec.h"
 #include "fuzz.h"
 
 static void check_charset(Str body, Charset charset)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Proves what the design says about includes: each foreign library has one front door, which is a .c file; none of
-# our headers shows a foreign one; common/ does not know handler/.
+# Proves who may include what: the rooms of ours that a room may name, and the one front door of each foreign library.
+#
+#   check-includes.sh           says each include that is not allowed; exit 1 when there is one
 set -eu
 cd "$(dirname "$0")/../.."
 status=0
@@ -10,26 +11,76 @@ complain() {
     status=1
 }
 
-# HEADER PATTERN, the files of ours that may include it
-while read -r pattern door; do
-    for file in $(grep -lE "^ *# *include <$pattern" common/*.[ch] handler/*.[ch] || true); do
-        [ "$file" = "$door" ] || complain "$file includes <$pattern...>, which only $door may"
-    done
-    [ -e "$door" ] || complain "$door is gone: correct the table in $0"
-done <<END
-uv\.h common/loop.c
-hiredis/ common/sink_redis.c
-libxml/ common/xml_parser.c
-openssl/ common/digest.c
-jansson\.h handler/problem.c
-fcgi handler/fcgi.c
-END
+sources=$(find common handler -name '*.[ch]' | LC_ALL=C sort)
+[ "$(echo "$sources" | wc -l)" -ge 50 ] || complain "check-includes: the sources were not found"
 
-for header in handler/*.h; do
-    name=${header#handler/}
-    for file in $(grep -lE "^ *# *include \"(handler/)?$name\"" common/*.[ch] || true); do
-        complain "$file includes $header: common/ must not know handler/"
+# FILE(S)                 what they may name besides their own room: rooms, or single headers
+rooms() {
+    cat <<END
+common/base/              -
+common/payload/           base/
+common/stream/            base/ payload/
+common/stats/             base/ payload/reason.h
+common/redis/             base/ payload/payload.h stream/ stats/
+handler/config.           base/ redis/url.h redis/sink_redis.h
+handler/http/             base/ payload/ stats/ stream/ config.h
+handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
+handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h
+handler/commands/         base/ config.h process/listener.h
+handler/main.c            base/ commands/ config.h process/master.h
+END
+}
+
+may_name() { # may_name FILE HEADER
+    own=${1%/*}
+    case $1 in
+        common/*) own=${own#common/}/ ;;
+        handler/*/*) own=${own#handler/}/ ;;
+        *) own=$(basename "${1%.*}"). ;;
+    esac
+    case $2 in
+        "$own"*) return 0 ;;
+    esac
+    rooms | while read -r files allowed; do
+        case $1 in
+            "$files"*)
+                for name in $allowed; do
+                    case $2 in
+                        "$name"*) exit 3 ;;
+                    esac
+                done
+                ;;
+        esac
+    done && return 1
+    return 0
+}
+
+for file in $sources; do
+    rooms | cut -d' ' -f1 | { while read -r files; do case $file in "$files"*) exit 0 ;; esac; done; exit 1; } ||
+        complain "$file stands in no room: see the table in $0"
+    for header in $(sed -n 's/^ *# *include "\(.*\)"/\1/p' "$file"); do
+        may_name "$file" "$header" || complain "$file includes \"$header\", which its room may not name"
     done
 done
+
+# HEADER PATTERN, the files of ours that may include it
+while read -r pattern doors; do
+    for file in $(grep -lE "^ *# *include <$pattern" $sources || true); do
+        case " $doors " in
+            *" $file "*) ;;
+            *) complain "$file includes <$pattern...>, which only $doors may" ;;
+        esac
+    done
+    for door in $doors; do
+        grep -qE "^ *# *include <$pattern" "$door" || complain "$door is no door of <$pattern...>: correct the table in $0"
+    done
+done <<END
+uv\.h common/base/loop.c
+hiredis/ common/redis/sink_redis.c
+libxml/ common/payload/xml_parser.c
+openssl/ common/base/digest.c
+jansson\.h handler/http/problem.c
+fcgi handler/http/fcgi.c
+END
 
 exit $status

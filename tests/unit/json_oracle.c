@@ -1,6 +1,6 @@
 #include "json_oracle.h"
 
-#include "json_scan.h"
+#include "payload/json_scan.h"
 
 /* Four of its names are ours too. */
 #define JSON_NULL JANSSON_NULL

@@ -7,7 +7,7 @@
 #ifndef TICKSTREAM_JSON_ORACLE_H
 #define TICKSTREAM_JSON_ORACLE_H
 
-#include "str.h"
+#include "base/str.h"
 
 enum {
     DIFFER_LONE_SURROGATE = 1, /* an escape like \ud800 alone: U+FFFD here, an error there */

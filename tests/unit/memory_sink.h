@@ -4,7 +4,7 @@
 #ifndef TICKSTREAM_MEMORY_SINK_H
 #define TICKSTREAM_MEMORY_SINK_H
 
-#include "sink.h"
+#include "stream/sink.h"
 
 typedef struct {
     Sink sink; /* first, so that a Sink * is a MemorySink * */

@@ -3,7 +3,7 @@
 #include "payload_text.h"
 
 #include "failing_malloc.h"
-#include "text.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 #ifndef TICKSTREAM_PAYLOAD_TEXT_H
 #define TICKSTREAM_PAYLOAD_TEXT_H
 
-#include "payload.h"
+#include "payload/payload.h"
 
 typedef bool Decode(Str body, Arena *arena, Payload *ret, Error *reterr);
 

@@ -2,7 +2,7 @@
 
 #include "small_arena.h"
 
-#include "limits.h"
+#include "base/limits.h"
 
 Arena *small_arena(size_t left)
 {

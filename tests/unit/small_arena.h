@@ -10,7 +10,7 @@
 #ifndef TICKSTREAM_SMALL_ARENA_H
 #define TICKSTREAM_SMALL_ARENA_H
 
-#include "arena.h"
+#include "base/arena.h"
 
 enum { SMALL_ARENA_STEP = 16, SMALL_ARENA_MOST = 16000 };
 

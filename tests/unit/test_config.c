@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "config.h"
-#include "sink_redis.h"
+#include "redis/sink_redis.h"
 
 #include <fcntl.h>
 #include <stdio.h>

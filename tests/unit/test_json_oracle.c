@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "json_oracle.h"
-#include "limits.h"
+#include "base/limits.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -1,0 +1,247 @@
+#include "base/loop.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+struct Loop {
+    uv_loop_t uv;
+    size_t resolutions; /* that are under way */
+};
+
+struct Watch {
+    uv_poll_t uv;
+    int wanted;
+    void (*ready)(void *arg, int events);
+    void *arg;
+};
+
+struct Timer {
+    uv_timer_t uv;
+    void (*expired)(void *arg);
+    void *arg;
+};
+
+typedef struct {
+    uv_check_t uv;
+    void (*hook)(void *arg);
+    void *arg;
+} AfterEvents;
+
+typedef struct {
+    uv_getaddrinfo_t uv;
+    unsigned attempt;
+    void (*resolved)(void *arg, const char *address);
+    void *arg;
+} Resolution;
+
+Loop *loop_new(void)
+{
+    Loop *loop = calloc(1, sizeof(*loop));
+    if (loop && uv_loop_init(&loop->uv) != 0) {
+        free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void loop_run(Loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(Loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+int64_t loop_now(const Loop *loop)
+{
+    return (int64_t)uv_now(&loop->uv);
+}
+
+uint64_t loop_clock_ns(void)
+{
+    return uv_hrtime();
+}
+
+/* Every handle is the first member of a heap object of ours, which goes with it. */
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    Watch *watch = (Watch *)poll;
+    int happened =
+        (events & UV_READABLE ? LOOP_READABLE : 0) | (events & UV_WRITABLE ? LOOP_WRITABLE : 0);
+    if (status !=
+        0) { /* libuv stops the handle after an error: let the owner meet it in his next read */
+        happened = watch->wanted;
+        watch->wanted = 0;
+    }
+    watch->ready(watch->arg, happened);
+}
+
+Watch *loop_watch(Loop *loop, int fd, int events, void (*ready)(void *arg, int events), void *arg)
+{
+    int flags = fcntl(fd, F_GETFL);
+    Watch *watch = calloc(1, sizeof(*watch));
+    if (!watch || uv_poll_init(&loop->uv, &watch->uv, fd) != 0) {
+        free(watch);
+        return NULL;
+    }
+    if (!(flags & O_NONBLOCK)) { /* uv_poll_init() has set it */
+        fcntl(fd, F_SETFL, flags);
+    }
+    watch->ready = ready;
+    watch->arg = arg;
+    return watch_set(watch, events) ? watch : watch_close(watch);
+}
+
+bool watch_set(Watch *watch, int events)
+{
+    if (events == watch->wanted) {
+        return true;
+    }
+    watch->wanted = events;
+    if (events == 0) {
+        return uv_poll_stop(&watch->uv) == 0;
+    }
+    int wanted =
+        (events & LOOP_READABLE ? UV_READABLE : 0) | (events & LOOP_WRITABLE ? UV_WRITABLE : 0);
+    return uv_poll_start(&watch->uv, wanted, on_poll) == 0;
+}
+
+Watch *watch_close(Watch *watch)
+{
+    if (watch) {
+        uv_close((uv_handle_t *)&watch->uv, free_handle);
+    }
+    return NULL;
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+    Timer *timer = (Timer *)uv;
+    timer->expired(timer->arg);
+}
+
+Timer *loop_timer(Loop *loop, void (*expired)(void *arg), void *arg)
+{
+    Timer *timer = calloc(1, sizeof(*timer));
+    if (timer) {
+        uv_timer_init(&loop->uv, &timer->uv);
+        timer->expired = expired;
+        timer->arg = arg;
+    }
+    return timer;
+}
+
+void timer_start(Timer *timer, int64_t delay, int64_t repeat)
+{
+    uv_timer_start(&timer->uv, on_timer, (uint64_t)delay, (uint64_t)repeat);
+}
+
+void timer_stop(Timer *timer)
+{
+    uv_timer_stop(&timer->uv);
+}
+
+bool timer_is_running(const Timer *timer)
+{
+    return uv_is_active((const uv_handle_t *)&timer->uv);
+}
+
+Timer *timer_close(Timer *timer)
+{
+    if (timer) {
+        uv_close((uv_handle_t *)&timer->uv, free_handle);
+    }
+    return NULL;
+}
+
+static void on_check(uv_check_t *check)
+{
+    AfterEvents *after = (AfterEvents *)check;
+    after->hook(after->arg);
+}
+
+bool loop_after_events(Loop *loop, void (*hook)(void *arg), void *arg)
+{
+    AfterEvents *after = calloc(1, sizeof(*after));
+    if (!after) {
+        return false;
+    }
+    uv_check_init(&loop->uv, &after->uv);
+    after->hook = hook;
+    after->arg = arg;
+    uv_check_start(&after->uv, on_check);
+    return true;
+}
+
+static const struct addrinfo *pick_address(const struct addrinfo *found, unsigned attempt)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *info = found; info; info = info->ai_next) {
+        count++;
+    }
+    for (attempt = count ? attempt % count : 0; attempt; attempt--) {
+        found = found->ai_next;
+    }
+    return found;
+}
+
+static void on_resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
+{
+    Resolution *resolution = (Resolution *)uv;
+    Loop *loop = (Loop *)uv->loop;
+    char text[INET6_ADDRSTRLEN];
+    const struct addrinfo *picked = status == 0 ? pick_address(found, resolution->attempt) : NULL;
+    bool ok = picked && uv_ip_name(picked->ai_addr, text, sizeof(text)) == 0;
+    uv_freeaddrinfo(found);
+    loop->resolutions--;
+    resolution->resolved(resolution->arg, ok ? text : NULL);
+    free(resolution);
+}
+
+bool loop_resolve(Loop *loop, const char *host, unsigned attempt,
+                  void (*resolved)(void *arg, const char *address), void *arg)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    Resolution *resolution = calloc(1, sizeof(*resolution));
+    if (!resolution) {
+        return false;
+    }
+    resolution->attempt = attempt;
+    resolution->resolved = resolved;
+    resolution->arg = arg;
+    if (uv_getaddrinfo(&loop->uv, &resolution->uv, on_resolved, host, NULL, &hints) != 0) {
+        free(resolution);
+        return false;
+    }
+    loop->resolutions++;
+    return true;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, free_handle);
+    }
+}
+
+Loop *loop_free(Loop *loop)
+{
+    if (loop && loop->resolutions ==
+                    0) { /* else one may take its time; the process is about to end anyway */
+        uv_walk(&loop->uv, close_handle, NULL);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+        uv_loop_close(&loop->uv);
+        free(loop);
+    }
+    return NULL;
+}

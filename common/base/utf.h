@@ -1,0 +1,35 @@
+/*
+ * Unicode text forms (RFC 3629, RFC 2781).
+ */
+#ifndef TICKSTREAM_UTF_H
+#define TICKSTREAM_UTF_H
+
+#include "base/arena.h"
+
+#include <stdint.h>
+
+#define UTF_REPLACEMENT 0xFFFDu
+
+/* The length (1..4) of the well-formed UTF-8 sequence at s, at most `room` bytes long; 0 when there
+ * is none. */
+size_t utf8_sequence(const char *s, size_t room);
+
+/* The offset of the first byte that is not part of well-formed UTF-8; the length when there is
+ * none. */
+size_t utf8_find_invalid(Str s);
+
+/* Is the whole text well-formed UTF-8? */
+bool utf8_is_valid(Str s);
+
+/* Writes a code point (not a surrogate, at most 0x10FFFF) to buf, which has room for 4; returns the
+ * bytes written. */
+size_t utf8_encode(uint32_t code_point, char *buf);
+
+/*
+ * A UTF-16 text as UTF-8, the arena's. Little endian unless it starts with the big-endian byte
+ * order mark; a mark is dropped; a lone surrogate becomes U+FFFD. ret->ptr == NULL: no memory.
+ * false: an odd number of bytes.
+ */
+bool utf16_to_utf8(Str s, Arena *arena, Str *ret);
+
+#endif

@@ -1,0 +1,186 @@
+#include "payload/codec.h"
+
+#include "base/text.h"
+#include "base/utf.h"
+
+static const struct {
+    Str name;
+    Format format;
+} media_types[] = {
+    {STR_INIT("application/json"), FORMAT_JSON},
+    {STR_INIT("text/json"), FORMAT_JSON},
+    {STR_INIT("application/xml"), FORMAT_XML},
+    {STR_INIT("text/xml"), FORMAT_XML},
+    {STR_INIT("application/x-www-form-urlencoded"), FORMAT_FORM},
+};
+
+static const struct {
+    bool (*decode)(Str body, Arena *arena, Payload *ret, Error *reterr);
+} codecs[] = {
+    [FORMAT_JSON] = {json_decode},
+    [FORMAT_XML] = {xml_decode},
+    [FORMAT_FORM] = {form_decode},
+};
+
+static bool find_format(Str name, Format *ret)
+{
+    for (size_t i = 0; i < sizeof(media_types) / sizeof(media_types[0]); i++) {
+        if (str_eq_nocase(name, media_types[i].name)) {
+            *ret = media_types[i].format;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The value of a parameter without its quotes. No charset that we know needs an escape inside them.
+ */
+static Str unquote(Str value)
+{
+    if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"') {
+        return (Str){value.ptr + 1, value.len - 2};
+    }
+    return value;
+}
+
+static bool find_charset(Str name, Charset *ret)
+{
+    if (str_eq_nocase(name, STR("utf-8")) || str_eq_nocase(name, STR("utf8"))) {
+        *ret = CHARSET_UTF8;
+        return true;
+    }
+    if (str_eq_nocase(name, STR("utf-16"))) {
+        *ret = CHARSET_UTF16;
+        return true;
+    }
+    return false;
+}
+
+bool media_type_parse(Str content_type, MediaType *ret, Error *reterr)
+{
+    MediaType type = {.charset = CHARSET_UTF8};
+    if (str_is_empty(str_trim(content_type))) {
+        return error_set(reterr, ERROR_UNKNOWN_TYPE, "the request has a body but no Content-Type");
+    }
+    Str rest = content_type;
+    if (!find_format(str_trim(str_split(&rest, ';')), &type.format)) {
+        return error_set(reterr, ERROR_UNKNOWN_TYPE,
+                         "the Content-Type must be JSON, XML or application/x-www-form-urlencoded");
+    }
+    while (rest.ptr) {
+        Str value = str_split(&rest, ';');
+        Str name = str_trim(str_split(&value, '='));
+        if (str_eq_nocase(name, STR("charset")) &&
+            !find_charset(unquote(str_trim(value)), &type.charset)) {
+            return error_set(reterr, ERROR_UNKNOWN_TYPE, "the charset must be utf-8 or utf-16");
+        }
+    }
+    if (type.format == FORMAT_FORM && type.charset != CHARSET_UTF8) {
+        return error_set(reterr, ERROR_UNKNOWN_TYPE, "the charset of a form must be utf-8");
+    }
+    *ret = type;
+    return true;
+}
+
+static bool has_utf16_mark(Str body)
+{
+    return str_starts_with(body, STR("\xFF\xFE")) || str_starts_with(body, STR("\xFE\xFF"));
+}
+
+/* Moves a position behind a byte order mark of so many bytes, which was skipped. */
+static void move_position(Error *error, size_t mark)
+{
+    if (error->line) {
+        error->offset += mark;
+        error->column += error->line == 1 ? mark : 0;
+    }
+}
+
+bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    bool utf8_mark = str_starts_with(body, STR("\xEF\xBB\xBF"));
+    size_t skipped = 0;
+    if (type.format != FORMAT_FORM &&
+        (has_utf16_mark(body) || (type.charset == CHARSET_UTF16 && !utf8_mark))) {
+        Str utf8;
+        if (!utf16_to_utf8(body, arena, &utf8)) {
+            return error_malformed(reterr, REASON_ENCODING, "UTF-16 with an odd number of bytes");
+        }
+        if (!utf8.ptr) {
+            return error_no_memory(reterr);
+        }
+        body = utf8;
+    } else if (type.format != FORMAT_FORM && utf8_mark) {
+        skipped = 3;
+    }
+    if (!codecs[type.format].decode(str_from_offset(body, skipped), arena, ret, reterr)) {
+        move_position(reterr, skipped);
+        return false;
+    }
+    if (payload_size(ret) > LIMIT_COMMANDS) {
+        return error_malformed(reterr, REASON_TOO_MUCH,
+                               "its entries would occupy more than %d bytes", (int)LIMIT_COMMANDS);
+    }
+    return true;
+}
+
+/* Finds the digits of an integer: without blanks around it, without sign and leading zeros. */
+static bool parse_integer(Str text, bool *ret_negative, Str *ret_digits)
+{
+    while (text.len && strchr(" \t\r\n", text.ptr[0]) && text.ptr[0]) {
+        text = str_from_offset(text, 1);
+    }
+    while (text.len && strchr(" \t\r\n", text.ptr[text.len - 1]) && text.ptr[text.len - 1]) {
+        text.len--;
+    }
+    bool negative = text.len && text.ptr[0] == '-';
+    if (negative || (text.len && text.ptr[0] == '+')) {
+        text = str_from_offset(text, 1);
+    }
+    if (str_is_empty(text)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (!ascii_is_digit(text.ptr[i])) {
+            return false;
+        }
+    }
+    while (text.len > 1 && text.ptr[0] == '0') {
+        text = str_from_offset(text, 1);
+    }
+    *ret_negative = negative;
+    *ret_digits = text;
+    return true;
+}
+
+static void add_code(Text *text, Str code)
+{
+    bool negative;
+    Str digits;
+    text_add(text, STR("\"code\":"));
+    if (!parse_integer(code, &negative, &digits)) {
+        text_add_json(text, code);
+        return;
+    }
+    text_add(text, negative ? STR("-") : STR(""));
+    text_add(text, digits);
+}
+
+Str render_errors(Arena *arena, const StatusError *errors, size_t count)
+{
+    Text text = text_begin(arena);
+    text_add(&text, STR("["));
+    for (size_t i = 0; i < count; i++) {
+        text_add(&text, i ? STR(",{") : STR("{"));
+        if (errors[i].code.ptr) {
+            add_code(&text, errors[i].code);
+        }
+        if (errors[i].title.ptr) {
+            text_add(&text, errors[i].code.ptr ? STR(",\"title\":") : STR("\"title\":"));
+            text_add_json(&text, errors[i].title);
+        }
+        text_add(&text, STR("}"));
+    }
+    text_add(&text, STR("]"));
+    return text_finish(&text);
+}

@@ -1,0 +1,61 @@
+/*
+ * From media type to payload.
+ *
+ * To add a format: write codec_NAME.c with one decode function that calls the builder of payload.h,
+ * and add its media types to the table in codec.c.
+ */
+#ifndef TICKSTREAM_CODEC_H
+#define TICKSTREAM_CODEC_H
+
+#include "payload/payload.h"
+
+typedef enum {
+    CHARSET_UTF8,
+    CHARSET_UTF16, /* little endian unless a byte order mark says otherwise */
+} Charset;
+
+typedef enum {
+    FORMAT_JSON,
+    FORMAT_XML,
+    FORMAT_FORM,
+} Format;
+
+typedef struct {
+    Format format;
+    Charset charset;
+} MediaType;
+
+/*
+ * Reads a Content-Type (RFC 9110 section 8.3): type and subtype in any case, `charset` possibly
+ * quoted, other parameters ignored. false with ERROR_UNKNOWN_TYPE when it is absent, unreadable,
+ * not ours, or of a charset other than utf-8 and utf-16 (forms: utf-8 only).
+ */
+bool media_type_parse(Str content_type, MediaType *ret, Error *reterr);
+
+/*
+ * Decodes a body. The payload is the arena's and borrows from body.
+ * false: ERROR_MALFORMED with reason and, where known, position (of a UTF-16 body, that in its
+ * UTF-8 form); or ERROR_NO_MEMORY. Never anything else.
+ */
+bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr);
+
+/* One for each format; what payload_decode() calls with a body that is UTF-8 by name. */
+bool json_decode(Str body, Arena *arena, Payload *ret, Error *reterr);
+bool xml_decode(Str body, Arena *arena, Payload *ret, Error *reterr);
+bool form_decode(Str body, Arena *arena, Payload *ret, Error *reterr);
+
+/* Frees what the codecs keep between calls. */
+void codec_shutdown(void);
+
+/*
+ * The `errors` text of a status that came as XML or form: `[{"code":1,"title":"t"}]`. A code that
+ * is an integer (blanks around it, a sign and leading zeros allowed) is written as a number, any
+ * other as a string; an absent member is left out. Absent on failure.
+ */
+typedef struct {
+    Str code, title;
+} StatusError;
+
+Str render_errors(Arena *arena, const StatusError *errors, size_t count);
+
+#endif

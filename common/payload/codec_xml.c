@@ -1,0 +1,366 @@
+/*
+ * The XML form of the payload: what .NET's DataContractSerializer writes.
+ *
+ * `rules` has, for each place of the payload, the elements that may stand there, in any order;
+ * everything else is skipped with all it holds. Since every place has one parent, the place is all
+ * the state that the walk needs. What is wrong inside a status costs that status; what is wrong
+ * elsewhere costs the body.
+ */
+#include "payload/codec.h"
+#include "base/text.h"
+#include "payload/xml_parser.h"
+
+#define NAMESPACE "http://schemas.datacontract.org/2004/07/NEOWAY.Model.WhatsAppNotification"
+
+typedef enum {
+    OUTSIDE,
+    PAYLOAD,
+    ENTRIES,
+    ENTRY,
+    CHANGES,
+    CHANGE,
+    VALUE,
+    METADATA,
+    STATUSES,
+    STATUS, /* this and what follows is inside a status */
+    ERRORS,
+    ERROR,
+    PLACES
+} Place;
+
+/* A text that comes in pieces. */
+typedef struct {
+    char *ptr;
+    size_t len, room;
+} Pieces;
+
+typedef struct {
+    Builder builder;
+    Place place;
+    size_t skipped;             /* open elements that are skipped */
+    const char *uri;            /* our namespace, as the parser calls it */
+    unsigned char seen[PLACES]; /* bit n: rules[place].elements[n] has been there */
+    void *object[PLACES];       /* what the texts of a place are members of */
+
+    Str *member; /* the text that is being read; NULL = between elements */
+    Pieces text;
+
+    size_t next[3]; /* index of the next entry, change, status */
+    Mark change_begin;
+    StatusUpdate status;
+    bool wrong_shape; /* the status is */
+    Pieces stray;     /* text between its members */
+    StatusError *errors;
+    size_t error_count, error_room;
+} Reader;
+
+typedef enum {
+    TEXT,   /* a scalar, at most once */
+    SINGLE, /* an object or a list, at most once */
+    ITEM,   /* an element of a list */
+} Kind;
+
+typedef struct {
+    const char *name;
+    Kind kind;
+    Place inside;  /* where its own elements stand */
+    size_t offset; /* of a TEXT, in the object of the place */
+} Element;
+
+typedef struct {
+    Place parent;
+    bool (*begin)(Reader *reader, bool null); /* a null item is announced, but not entered */
+    bool (*end)(Reader *reader);
+    Element elements[6]; /* the last one has no name */
+} Rule;
+
+static const Str absent = {NULL, 0};
+
+static bool begin_payload(Reader *reader, bool null)
+{
+    reader->object[PAYLOAD] = reader->builder.payload;
+    return !null ||
+           error_malformed(reader->builder.error, REASON_NOT_A_PAYLOAD, "the root is null");
+}
+
+static bool begin_entry(Reader *reader, bool null)
+{
+    reader->builder.index[0] = reader->next[0]++;
+    reader->next[1] = 0;
+    return null || (reader->object[ENTRY] = builder_add_entry(&reader->builder));
+}
+
+static bool begin_change(Reader *reader, bool null)
+{
+    reader->builder.index[1] = reader->next[1]++;
+    reader->next[2] = 0;
+    if (null) {
+        return true;
+    }
+    reader->change_begin = builder_mark(&reader->builder);
+    Change *change = builder_add_change(&reader->builder, reader->object[ENTRY]);
+    reader->object[CHANGE] = reader->object[VALUE] = reader->object[METADATA] = change;
+    return change;
+}
+
+static bool end_change(Reader *reader)
+{
+    return builder_finish_change(&reader->builder, reader->object[CHANGE], reader->change_begin,
+                                 absent);
+}
+
+static bool begin_status(Reader *reader, bool null)
+{
+    Change *change = reader->object[CHANGE];
+    change->has_statuses = true;
+    reader->builder.index[2] = reader->next[2]++;
+    if (null) {
+        return builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, STR("null"));
+    }
+    reader->status = (StatusUpdate){.change = change};
+    reader->object[STATUS] = &reader->status;
+    reader->wrong_shape = false;
+    reader->stray = (Pieces){0};
+    reader->error_count = 0;
+    return true;
+}
+
+/* A status that is nothing but text is quarantined as that text, without the blanks around it. */
+static bool quarantine_text(Reader *reader)
+{
+    Str stray = {reader->stray.ptr, reader->stray.len};
+    while (stray.len && strchr(" \t\r\n", stray.ptr[stray.len - 1])) {
+        stray.len--;
+    }
+    Text text = text_begin(reader->builder.arena);
+    text_add_json(&text, stray);
+    return builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, text_finish(&text));
+}
+
+static bool end_status(Reader *reader)
+{
+    StatusUpdate *status = &reader->status;
+    if (reader->error_count) {
+        status->errors = render_errors(reader->builder.arena, reader->errors, reader->error_count);
+        if (!status->errors.ptr) {
+            return error_no_memory(reader->builder.error);
+        }
+    }
+    if (!reader->wrong_shape) {
+        return builder_add_status(&reader->builder, status, absent);
+    }
+    return reader->seen[STATUS] ? builder_quarantine_status(&reader->builder, status)
+                                : quarantine_text(reader);
+}
+
+static bool begin_error(Reader *reader, bool null)
+{
+    if (null) {
+        return true;
+    }
+    if (reader->error_count == LIMIT_ITEMS) {
+        return error_malformed(reader->builder.error, REASON_TOO_MANY,
+                               "more than %d errors in a status", (int)LIMIT_ITEMS);
+    }
+    if (reader->error_count == reader->error_room) {
+        size_t room = reader->error_room ? 2 * reader->error_room : 4;
+        StatusError *grown =
+            arena_grow(reader->builder.arena, reader->errors,
+                       reader->error_room * sizeof(StatusError), room * sizeof(StatusError));
+        if (!grown) {
+            return error_no_memory(reader->builder.error);
+        }
+        reader->errors = grown;
+        reader->error_room = room;
+    }
+    StatusError *error = &reader->errors[reader->error_count++];
+    *error = (StatusError){absent, absent};
+    reader->object[ERROR] = error;
+    return true;
+}
+
+#define TEXT_OF(type, member) TEXT, .offset = offsetof(type, member)
+
+static const Rule rules[PLACES] = {
+    [OUTSIDE] = {.elements = {{"WebhookPayload", SINGLE, .inside = PAYLOAD}}},
+    [PAYLOAD] = {.parent = OUTSIDE,
+                 .begin = begin_payload,
+                 .elements = {{"Object", TEXT_OF(Payload, object)},
+                              {"Entry", SINGLE, .inside = ENTRIES}}},
+    [ENTRIES] = {.parent = PAYLOAD, .elements = {{"Entry", ITEM, .inside = ENTRY}}},
+    [ENTRY] = {.parent = ENTRIES,
+               .begin = begin_entry,
+               .elements = {{"Id", TEXT_OF(Entry, id)}, {"Changes", SINGLE, .inside = CHANGES}}},
+    [CHANGES] = {.parent = ENTRY, .elements = {{"Change", ITEM, .inside = CHANGE}}},
+    [CHANGE] = {.parent = CHANGES,
+                .begin = begin_change,
+                .end = end_change,
+                .elements = {{"Field", TEXT_OF(Change, field)},
+                             {"Value", SINGLE, .inside = VALUE}}},
+    [VALUE] = {.parent = CHANGE,
+               .elements = {{"MessagingProduct", TEXT_OF(Change, messaging_product)},
+                            {"Metadata", SINGLE, .inside = METADATA},
+                            {"Statuses", SINGLE, .inside = STATUSES}}},
+    [METADATA] = {.parent = VALUE,
+                  .elements = {{"DisplayPhoneNumber", TEXT_OF(Change, display_phone_number)},
+                               {"PhoneNumberId", TEXT_OF(Change, phone_number_id)}}},
+    [STATUSES] = {.parent = VALUE, .elements = {{"StatusUpdate", ITEM, .inside = STATUS}}},
+    [STATUS] = {.parent = STATUSES,
+                .begin = begin_status,
+                .end = end_status,
+                .elements = {{"Errors", SINGLE, .inside = ERRORS},
+                             {"Id", TEXT_OF(StatusUpdate, id)},
+                             {"RecipientId", TEXT_OF(StatusUpdate, recipient_id)},
+                             {"Status", TEXT_OF(StatusUpdate, status)},
+                             {"Timestamp", TEXT_OF(StatusUpdate, timestamp)}}},
+    [ERRORS] = {.parent = STATUS, .elements = {{"WhatsAppError", ITEM, .inside = ERROR}}},
+    [ERROR] = {.parent = ERRORS,
+               .begin = begin_error,
+               .elements = {{"Code", TEXT_OF(StatusError, code)},
+                            {"Title", TEXT_OF(StatusError, title)}}},
+};
+
+/* NULL: nothing that we know. */
+static const Element *find_element(Reader *reader, const char *name, const char *uri)
+{
+    if (!uri || (uri != reader->uri && strcmp(uri, NAMESPACE) != 0)) {
+        return NULL;
+    }
+    reader->uri = uri;
+    for (const Element *element = rules[reader->place].elements; element->name; element++) {
+        if (element->name[0] == name[0] && strcmp(element->name, name) == 0) {
+            return element;
+        }
+    }
+    return NULL;
+}
+
+/* Something of the wrong kind: the status is marked, elsewhere the body is refused. */
+static bool refuse_shape(Reader *reader, const char *text)
+{
+    reader->wrong_shape = true;
+    return reader->place >= STATUS ||
+           error_malformed(reader->builder.error, REASON_WRONG_SHAPE, "%s", text);
+}
+
+static bool begin_element(Reader *reader, const Element *element, bool null)
+{
+    unsigned char *seen = &reader->seen[reader->place];
+    unsigned char bit = (unsigned char)(1u << (element - rules[reader->place].elements));
+    if (element->kind != ITEM && *seen & bit) {
+        return error_malformed(reader->builder.error, REASON_REPEATED,
+                               "%s stands twice in one element", element->name);
+    }
+    *seen |= bit;
+    const Rule *inside = &rules[element->inside];
+    if (element->kind != TEXT && inside->begin && !inside->begin(reader, null)) {
+        return false;
+    }
+    if (null) {
+        reader->skipped = 1;
+    } else if (element->kind == TEXT) {
+        reader->member = (Str *)(void *)((char *)reader->object[reader->place] + element->offset);
+        reader->text = (Pieces){0};
+    } else {
+        reader->place = element->inside;
+        reader->seen[reader->place] = 0;
+    }
+    return true;
+}
+
+static bool start_element(void *context, const char *name, const char *uri, bool null)
+{
+    Reader *reader = context;
+    if (reader->skipped) {
+        reader->skipped++;
+        return true;
+    }
+    if (reader->member) {
+        reader->skipped = 1;
+        return refuse_shape(reader, "an element where only text belongs");
+    }
+    const Element *element = find_element(reader, name, uri);
+    if (element) {
+        return begin_element(reader, element, null);
+    }
+    if (reader->place == OUTSIDE) {
+        return error_malformed(reader->builder.error, REASON_NOT_A_PAYLOAD,
+                               "the root must be WebhookPayload in namespace " NAMESPACE);
+    }
+    reader->skipped = 1;
+    return true;
+}
+
+static bool end_element(void *context)
+{
+    Reader *reader = context;
+    if (reader->skipped) {
+        reader->skipped--;
+        return true;
+    }
+    if (reader->member) {
+        *reader->member = reader->text.ptr ? (Str){reader->text.ptr, reader->text.len} : STR("");
+        reader->member = NULL;
+        return true;
+    }
+    const Rule *rule = &rules[reader->place];
+    reader->place = rule->parent;
+    return !rule->end || rule->end(reader);
+}
+
+static bool add_piece(Reader *reader, Pieces *text, Str piece)
+{
+    if (text->room - text->len < piece.len) {
+        /* Most texts come whole and get no more room than they need. */
+        size_t room = text->len + piece.len + (text->len ? text->len / 2 + 64 : 0);
+        char *grown = arena_grow(reader->builder.arena, text->ptr, text->len, room);
+        if (!grown) {
+            return error_no_memory(reader->builder.error);
+        }
+        text->ptr = grown;
+        text->room = room;
+    }
+    memcpy(text->ptr + text->len, piece.ptr, piece.len);
+    text->len += piece.len;
+    return true;
+}
+
+/* Without the blanks, tabs and line ends that it begins with. */
+static Str skip_blanks(Str piece)
+{
+    while (piece.len && (unsigned char)piece.ptr[0] <= ' ') {
+        piece = str_from_offset(piece, 1);
+    }
+    return piece;
+}
+
+static bool read_text(void *context, Str piece)
+{
+    Reader *reader = context;
+    if (reader->skipped) {
+        return true;
+    }
+    if (reader->member) {
+        return add_piece(reader, &reader->text, piece);
+    }
+    if (reader->place == STATUS && reader->stray.len) {
+        return add_piece(reader, &reader->stray, piece);
+    }
+    piece = skip_blanks(piece);
+    return piece.len == 0 ||
+           (refuse_shape(reader, "text where only elements belong") &&
+            (reader->place != STATUS || add_piece(reader, &reader->stray, piece)));
+}
+
+bool xml_decode(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    static const XmlEvents events = {start_element, end_element, read_text};
+    Reader reader = {.place = OUTSIDE};
+    builder_begin(&reader.builder, arena, ret, reterr);
+    return xml_parse(body, &events, &reader, reterr);
+}
+
+void codec_shutdown(void)
+{
+    xml_shutdown();
+}

@@ -1,0 +1,139 @@
+/*
+ * The decoded webhook: a WebhookPayload as all three media types carry it, and its builder.
+ *
+ *   payload ── entry[] ── changes[] ── value ── statuses[]
+ *   object     id         field        messaging_product, metadata
+ *
+ * The tree is kept flat: what a body yields are statuses, quarantined elements and changes without
+ * statuses, each list in body order; a status points at the change (and so the entry) that it came
+ * with. Envelope members that follow their statuses in the body are simply filled in later. All of
+ * it is the arena's, texts may be borrowed from the body. Source:
+ * developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
+ */
+#ifndef TICKSTREAM_PAYLOAD_H
+#define TICKSTREAM_PAYLOAD_H
+
+#include "base/arena.h"
+#include "base/error.h"
+
+typedef struct {
+    Str id;
+} Entry;
+
+typedef struct {
+    const Entry *entry;
+    Str field;
+    Str messaging_product;
+    Str display_phone_number; /* value.metadata */
+    Str phone_number_id;
+    bool has_statuses; /* value.statuses was there and not empty, of whatever shape */
+} Change;
+
+/* Absent members have ptr == NULL. */
+typedef struct {
+    const Change *change;
+    Str id;
+    Str status;
+    Str timestamp;
+    Str recipient_id;
+    Str errors; /* JSON text of an array; builder_add_status() puts "[]" where it is absent */
+    Str extra;  /* JSON text of an object; likewise "{}" */
+} StatusUpdate;
+
+typedef struct {
+    Reason reason;
+    Str detail;
+    Str pointer; /* RFC 6901, in terms of the JSON form; "" = the whole body */
+    Str raw;
+} Quarantined;
+
+/* A change without statuses: an inbound message, a template update, ... */
+typedef struct {
+    const Change *change;
+    Str raw; /* JSON text of the change */
+} Event;
+
+typedef struct {
+    Str object;
+    StatusUpdate *statuses;
+    size_t status_count;
+    Quarantined *quarantined;
+    size_t quarantined_count;
+    Event *events;
+    size_t event_count;
+} Payload;
+
+/* The names of the quarantine places that codecs share. '#' stands for the builder's indexes,
+ * outermost first. */
+#define AT_OBJECT "/object"
+#define AT_ENTRIES "/entry"
+#define AT_ENTRY "/entry/#"
+#define AT_ENTRY_ID "/entry/#/id"
+#define AT_CHANGES "/entry/#/changes"
+#define AT_CHANGE "/entry/#/changes/#"
+#define AT_FIELD "/entry/#/changes/#/field"
+#define AT_VALUE "/entry/#/changes/#/value"
+#define AT_PRODUCT "/entry/#/changes/#/value/messaging_product"
+#define AT_METADATA "/entry/#/changes/#/value/metadata"
+#define AT_STATUSES "/entry/#/changes/#/value/statuses"
+#define AT_STATUS "/entry/#/changes/#/value/statuses/#"
+
+/*
+ * Builds a payload in body order. A codec sets index[] before it adds something: 0 entry, 1 change,
+ * 2 status. Functions that can fail fill *error and return false or NULL; the codec then gives up.
+ */
+typedef struct {
+    Arena *arena;
+    Payload *payload;
+    Error *error;
+    size_t index[3];
+    size_t items; /* against LIMIT_ITEMS */
+    size_t status_room, quarantined_room, event_room;
+} Builder;
+
+/* Where the lists ended at some moment; see builder_rollback(). */
+typedef struct {
+    size_t statuses, quarantined, events;
+} Mark;
+
+/* Empties *payload and prepares the builder; all four are borrowed until the payload is complete.
+ */
+void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *error);
+
+/* A new, empty entry or change; NULL on failure. */
+Entry *builder_add_entry(Builder *builder);
+Change *builder_add_change(Builder *builder, const Entry *entry);
+
+/*
+ * Adds the status at index[], or quarantines it when id or status is missing or empty. raw is the
+ * element as it came; absent = the builder renders the members of *status as JSON.
+ */
+bool builder_add_status(Builder *builder, const StatusUpdate *status, Str raw);
+
+/* Quarantines an element of the body; place is one of the AT_ names, raw its text. */
+bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str raw);
+
+/* A status of the wrong shape whose members are known only in part: quarantined with what there is
+ * of it. */
+bool builder_quarantine_status(Builder *builder, const StatusUpdate *status);
+
+/*
+ * Ends a change that was begun at mark: when it is of a field with statuses of its own (calls,
+ * standby) all that was added since is dropped; when it carries no statuses, it becomes an event.
+ * raw as in builder_add_status().
+ */
+bool builder_finish_change(Builder *builder, const Change *change, Mark mark, Str raw);
+
+Mark builder_mark(const Builder *builder);
+
+/* Drops what was added after mark: the earlier of two members with the same name leaves no trace.
+ */
+void builder_rollback(Builder *builder, Mark mark);
+
+/* Bytes of all values of all entries that the payload would become, repeated envelopes included. */
+size_t payload_size(const Payload *payload);
+
+/* A payload that is nothing but the quarantined body. error says why. false = no memory. */
+bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Error *error);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Dedupe digests: by what a status is recognised when it is delivered again.
+ *
+ * A digest is 128 bits of SHA-256 over all fields of the entry but received_at and request_id, each
+ * with its length, and over the ordinal of the element among the equal ones of its body. So two
+ * statuses that differ in anything are two; equal ones of one body are all kept; and a body that is
+ * repeated, alone or among others, adds nothing. Quarantined elements are recognised by their
+ * bytes, wherever they stand, events by all their fields.
+ */
+#ifndef TICKSTREAM_SEEN_H
+#define TICKSTREAM_SEEN_H
+
+#include "payload/payload.h"
+
+enum { SEEN_DIGEST = 32 }; /* hex digits */
+
+/*
+ * The digests of all statuses, then of all quarantined elements, then of all events, not
+ * terminated; the arena's. false: no memory.
+ */
+bool seen_digests(const Payload *payload, Arena *arena, const char (**ret)[SEEN_DIGEST]);
+
+#endif

@@ -1,0 +1,549 @@
+#include "config.h"
+
+#include "redis/sink_redis.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PREFIX "TICKSTREAM_"
+
+enum { SETTINGS = 16, ONE_DAY_MS = 24 * 3600 * 1000 };
+
+/* One row of the table: how a setting is written, read and printed. */
+typedef struct Setting {
+    const char *name; /* without PREFIX */
+    const char *initial;
+    bool (*parse)(const struct Setting *setting, Str text, Config *config);
+    void (*print)(const struct Setting *setting, const Config *config);
+    size_t offset;      /* of the field in Config */
+    size_t size;        /* of a text field; the smallest value of a number */
+    int64_t most;       /* the largest value of a number */
+    const char *wanted; /* what the value must be, for the error */
+    const char *help;
+} Setting;
+
+/* Texts that were given, in the order of precedence, later ones win. */
+typedef struct {
+    char *values[SETTINGS]; /* heap; NULL = the default */
+    bool from_file[SETTINGS];
+    bool from_environment[SETTINGS];
+} Given;
+
+static void *field(const Setting *setting, Config *config)
+{
+    return (char *)config + setting->offset;
+}
+
+static const void *const_field(const Setting *setting, const Config *config)
+{
+    return (const char *)config + setting->offset;
+}
+
+/* Kinds of values */
+
+static bool parse_text(const Setting *setting, Str text, Config *config)
+{
+    char *to = field(setting, config);
+    if (text.len >= setting->size || memchr(text.ptr, '\0', text.len)) {
+        return false;
+    }
+    memcpy(to, text.ptr, text.len);
+    to[text.len] = '\0';
+    return true;
+}
+
+static void print_text(const Setting *setting, const Config *config)
+{
+    printf("%s", (const char *)const_field(setting, config));
+}
+
+/* Stream names: derived keys put braces around it, so it must not have any. */
+static bool parse_stream(const Setting *setting, Str text, Config *config)
+{
+    return !memchr(text.ptr, '{', text.len) && !memchr(text.ptr, '}', text.len) && text.len > 0 &&
+           parse_text(setting, text, config);
+}
+
+static bool parse_address(const Setting *setting, Str text, Config *config)
+{
+    bool is_unix = str_starts_with(text, STR("unix:"));
+    if (is_unix) {
+        return text.len > 5 && text.len - 5 < 108 && text.ptr[5] == '/' &&
+               parse_text(setting, text, config);
+    }
+    size_t colon = text.len;
+    while (colon > 0 && text.ptr[colon - 1] != ':') {
+        colon--;
+    }
+    long port = colon ? strtol(text.ptr + colon, NULL, 10) : -1;
+    return colon > 1 && colon < text.len &&
+           strspn(text.ptr + colon, "0123456789") == text.len - colon && port >= 0 &&
+           port <= 65535 && parse_text(setting, text, config);
+}
+
+static bool parse_bool(const Setting *setting, Str text, Config *config)
+{
+    bool yes = str_eq(text, STR("true"));
+    if (!yes && !str_eq(text, STR("false"))) {
+        return false;
+    }
+    *(bool *)field(setting, config) = yes;
+    return true;
+}
+
+static void print_bool(const Setting *setting, const Config *config)
+{
+    printf("%s", *(const bool *)const_field(setting, config) ? "true" : "false");
+}
+
+typedef struct {
+    const char *suffix;
+    int64_t factor;
+} Unit;
+
+static const Unit durations[] = {{"ms", 1},      {"s", 1000},       {"m", 60000},
+                                 {"h", 3600000}, {"d", ONE_DAY_MS}, {NULL, 0}};
+static const Unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {NULL, 0}};
+
+/* A number with one of the units. */
+static bool parse_quantity(Str text, const Unit *units, int64_t *ret)
+{
+    char *end;
+    if (str_is_empty(text) || !ascii_is_digit(text.ptr[0])) {
+        return false;
+    }
+    long long number = strtoll(text.ptr, &end, 10);
+    for (; units->suffix; units++) {
+        if (strcmp(end, units->suffix) == 0 && number <= INT64_MAX / units->factor) {
+            *ret = number * units->factor;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool in_range(const Setting *setting, int64_t value)
+{
+    return value >= (int64_t)setting->size && value <= setting->most;
+}
+
+static bool parse_duration(const Setting *setting, Str text, Config *config)
+{
+    int64_t value = 0;
+    if (!str_eq(text, STR("0")) && !parse_quantity(text, durations, &value)) {
+        return false;
+    }
+    *(int64_t *)field(setting, config) = value;
+    return in_range(setting, value);
+}
+
+static void print_duration(const Setting *setting, const Config *config)
+{
+    int64_t value = *(const int64_t *)const_field(setting, config);
+    if (value % 1000) {
+        printf("%lldms", (long long)value);
+    } else {
+        printf("%llds", (long long)value / 1000);
+    }
+}
+
+static bool parse_size(const Setting *setting, Str text, Config *config)
+{
+    int64_t value;
+    if (!parse_quantity(text, sizes, &value) || !in_range(setting, value)) {
+        return false;
+    }
+    *(size_t *)field(setting, config) = (size_t)value;
+    return true;
+}
+
+static void print_size(const Setting *setting, const Config *config)
+{
+    printf("%zu", *(const size_t *)const_field(setting, config));
+}
+
+static bool parse_workers(const Setting *setting, Str text, Config *config)
+{
+    if (str_eq(text, STR("auto"))) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        config->workers = cores < 1                   ? 1
+                          : cores > LIMIT_WORKERS / 2 ? LIMIT_WORKERS / 2
+                                                      : (size_t)cores;
+        return true;
+    }
+    return parse_size(setting, text, config) && ascii_is_digit(text.ptr[text.len - 1]);
+}
+
+static bool parse_mode(const Setting *setting, Str text, Config *config)
+{
+    char *end;
+    unsigned long mode = strtoul(text.ptr, &end, 8);
+    *(unsigned *)field(setting, config) = (unsigned)mode;
+    return text.len >= 3 && text.len <= 4 && *end == '\0' && mode <= 0777;
+}
+
+static void print_mode(const Setting *setting, const Config *config)
+{
+    printf("%04o", *(const unsigned *)const_field(setting, config));
+}
+
+static bool parse_redis(const Setting *setting, Str text, Config *config)
+{
+    Error error;
+    (void)setting;
+    return redis_url_parse(text, &config->redis, &error);
+}
+
+static void print_redis(const Setting *setting, const Config *config)
+{
+    const RedisUrl *url = const_field(setting, config);
+    const char *scheme = url->unix_socket ? "unix" : url->tls ? "rediss" : "redis";
+    printf("%s://%s%s", scheme, url->password[0] ? "***@" : "",
+           url->shown + (url->unix_socket ? 5 : 0));
+    printf(url->unix_socket ? "?db=%u" : "/%u", url->db);
+}
+
+/* The lines of a text, each a secret; the text is copied and the copy is the config's. */
+static bool parse_secrets(const Setting *setting, Str text, Config *config)
+{
+    Secrets *secrets = field(setting, config);
+    char *copy = malloc(text.len + 1);
+    if (!copy) {
+        return false;
+    }
+    memcpy(copy, text.ptr, text.len + 1);
+    Str rest = {copy, text.len};
+    free(secrets->lines);
+    *secrets = (Secrets){.lines = copy};
+    while (rest.ptr) {
+        Str line = str_split(&rest, '\n');
+        line.len -= line.len && line.ptr[line.len - 1] == '\r';
+        if (str_is_empty(line) && secrets->count && !rest.ptr) {
+            break; /* the line end of the last line */
+        }
+        if (str_is_empty(line) || secrets->count == LIMIT_SECRETS) {
+            return false;
+        }
+        secrets->texts[secrets->count++] = line;
+    }
+    return true;
+}
+
+static void print_secrets(const Setting *setting, const Config *config)
+{
+    const Secrets *secrets = const_field(setting, config);
+    for (size_t i = 0; i < secrets->count; i++) {
+        printf(i ? " ***" : "***");
+    }
+}
+
+static bool find_word(Str text, const char *const *words, int count, int *ret)
+{
+    for (int i = 0; i < count; i++) {
+        if (str_eq(text, str_from(words[i]))) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *const levels[] = {"debug", "info", "warn", "error"};
+static const char *const formats[] = {"logfmt", "json"};
+
+static bool parse_level(const Setting *setting, Str text, Config *config)
+{
+    int level;
+    (void)setting;
+    if (!find_word(text, levels, 4, &level)) {
+        return false;
+    }
+    config->log_level = (LogLevel)level;
+    return true;
+}
+
+static void print_level(const Setting *setting, const Config *config)
+{
+    (void)setting;
+    printf("%s", levels[config->log_level]);
+}
+
+static bool parse_format(const Setting *setting, Str text, Config *config)
+{
+    int format;
+    (void)setting;
+    if (!find_word(text, formats, 2, &format)) {
+        return false;
+    }
+    config->log_format = (LogFormat)format;
+    return true;
+}
+
+static void print_format(const Setting *setting, const Config *config)
+{
+    (void)setting;
+    printf("%s", formats[config->log_format]);
+}
+
+#define FIELD(name) offsetof(Config, name), sizeof(((Config *)0)->name), 0
+#define RANGE(name, least, most) offsetof(Config, name), least, most
+
+static const Setting settings[SETTINGS] = {
+    {"LISTEN", "unix:/run/tickstream/tickstream.sock", parse_address, print_text, FIELD(listen),
+     "unix:/absolute/path (at most 107 bytes) or host:port",
+     "where nginx connects; unused with an inherited socket"},
+    {"SOCKET_MODE", "0660", parse_mode, print_mode, FIELD(socket_mode),
+     "an octal mode such as 0660", "of the unix socket"},
+    {"SOCKET_GROUP", "", parse_text, print_text, FIELD(socket_group), "a group name",
+     "of the unix socket, for nginx's user"},
+    {"WORKERS", "auto", parse_workers, print_size, RANGE(workers, 1, LIMIT_WORKERS / 2),
+     "auto or 1 to 128", "processes; auto = one for each core"},
+    {"REDIS_URL", "redis://127.0.0.1:6379/0", parse_redis, print_redis, FIELD(redis),
+     "redis://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
+     "where the streams are"},
+    {"REDIS_TIMEOUT", "2s", parse_duration, print_duration, RANGE(redis_timeout, 10, 60000),
+     "a duration from 10ms to 60s", "after which a publication is answered 503"},
+    {"STREAM", "whatsapp:statuses", parse_stream, print_text, FIELD(stream),
+     "a name of 1 to 511 bytes without braces", "stream of the statuses"},
+    {"DEDUPE_WINDOW", "24h", parse_duration, print_duration,
+     RANGE(dedupe_window, 0, 365LL * ONE_DAY_MS), "0 or a duration up to 365d",
+     "how long a status is recognised when it comes again; 0 = off"},
+    {"APP_SECRET", "", parse_secrets, print_secrets, FIELD(app_secrets),
+     "not empty; one secret a line, at most 16", "any of these may have signed a POST"},
+    {"ALLOW_UNSIGNED", "false", parse_bool, print_bool, FIELD(allow_unsigned), "true or false",
+     "start without APP_SECRET and take what comes"},
+    {"VERIFY_TOKEN", "", parse_secrets, print_secrets, FIELD(verify_tokens),
+     "not empty; one token a line, at most 16", "of the GET handshake; none = 403"},
+    {"MAX_BODY", "3MiB", parse_size, print_size, RANGE(max_body, 1, LIMIT_BODY_MAX),
+     "a size up to 32MiB", "larger bodies are answered 413"},
+    {"EVENTS_STREAM", "", parse_text, print_text, FIELD(events_stream),
+     "a name of at most 511 bytes",
+     "stream for changes without statuses; none = they are only counted"},
+    {"DRAIN_TIMEOUT", "25s", parse_duration, print_duration, RANGE(drain_timeout, 0, 3600000),
+     "a duration up to 1h", "for the requests in flight at SIGTERM"},
+    {"LOG_LEVEL", "info", parse_level, print_level, FIELD(log_level), "debug, info, warn or error",
+     "to stderr"},
+    {"LOG_FORMAT", "logfmt", parse_format, print_format, FIELD(log_format), "logfmt or json", ""},
+};
+
+/* Where values come from */
+
+static bool bad(Error *reterr, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool bad(Error *reterr, const char *format, ...)
+{
+    va_list args;
+    *reterr = (Error){.code = ERROR_BAD_REQUEST};
+    va_start(args, format);
+    vsnprintf(reterr->text, sizeof(reterr->text), format, args);
+    va_end(args);
+    return false;
+}
+
+/* Reads a whole text file of at most `most` bytes, terminated; NULL with *reterr on failure. A NUL
+ * in it is one: a secret would be cut there. */
+static char *read_file(const char *name, const char *path, size_t most, Error *reterr)
+{
+    FILE *file = fopen(path, "re");
+    char *text = malloc(most + 1);
+    size_t len = file && text ? fread(text, 1, most, file) : 0;
+    bool ok = file && text && !ferror(file) && feof(file) && !memchr(text, '\0', len);
+    if (!ok) {
+        bad(reterr, "%s: cannot read %.80s", name, path);
+        free(text);
+        text = NULL;
+    } else {
+        text[len] = '\0';
+    }
+    if (file) {
+        fclose(file);
+    }
+    return text;
+}
+
+/* The index of a setting by its name with prefix; *ret_is_file: with _FILE at the end. -1 =
+ * unknown. */
+static int find_setting(Str name, bool *ret_is_file)
+{
+    const Str prefix = STR(PREFIX), suffix = STR("_FILE");
+    *ret_is_file = false;
+    if (!str_starts_with(name, prefix)) {
+        return -1;
+    }
+    name = str_from_offset(name, prefix.len);
+    for (int i = 0; i < SETTINGS; i++) {
+        const Str known = str_from(settings[i].name);
+        if (str_eq(name, known)) {
+            return i;
+        }
+        if (name.len == known.len + suffix.len && str_starts_with(name, known) &&
+            str_eq(str_from_offset(name, known.len), suffix)) {
+            *ret_is_file = true;
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Takes one NAME=value; value is terminated. */
+static bool take_value(Given *given, Str name, const char *value, bool from_environment,
+                       Error *reterr)
+{
+    bool is_file;
+    int i = find_setting(name, &is_file);
+    if (i < 0) {
+        return bad(reterr, "%.*s: unknown setting", STR_ARG(name));
+    }
+    if (from_environment && given->from_environment[i]) {
+        return bad(reterr, PREFIX "%s: given both as a value and as a file", settings[i].name);
+    }
+    char full_name[64];
+    snprintf(full_name, sizeof(full_name), "%.*s", STR_ARG(name));
+    char *text = is_file ? read_file(full_name, value, LIMIT_CONFIG_VALUE, reterr) : strdup(value);
+    if (!text) {
+        return is_file ? false : error_no_memory(reterr);
+    }
+    free(given->values[i]);
+    given->values[i] = text;
+    given->from_file[i] = is_file;
+    given->from_environment[i] = from_environment;
+    return true;
+}
+
+static bool take_line(Given *given, const char *path, size_t number, char *line, Error *reterr)
+{
+    line[strcspn(line, "\r")] = '\0'; /* a file that was written on Windows */
+    Str text = str_trim(str_from(line));
+    size_t equals = str_find(text, '=');
+    if (str_is_empty(text) || text.ptr[0] == '#') {
+        return true;
+    }
+    if (equals == text.len) {
+        return bad(reterr, "%.80s line %zu: expected NAME=value", path, number);
+    }
+    char *value = line + (text.ptr - line) + equals + 1;
+    value[text.len - equals - 1] = '\0';
+    return take_value(given, str_trim((Str){text.ptr, equals}), value, false, reterr);
+}
+
+static bool take_file(Given *given, const char *path, Error *reterr)
+{
+    char *text = read_file("--config", path, 1 << 20, reterr);
+    bool ok = text != NULL;
+    char *rest = text, *line;
+    for (size_t number = 1; ok && (line = strsep(&rest, "\n")); number++) {
+        ok = take_line(given, path, number, line, reterr);
+    }
+    free(text);
+    return ok;
+}
+
+static bool take_environment(Given *given, char *const *environment, Error *reterr)
+{
+    for (; *environment; environment++) {
+        Str text = str_from(*environment);
+        size_t equals = str_find(text, '=');
+        Str name = {text.ptr, equals};
+        if (str_starts_with(name, STR(PREFIX)) && equals < text.len &&
+            !take_value(given, name, text.ptr + equals + 1, true, reterr)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A value from a file ends before the line end that editors put there. */
+static Str value_text(const Given *given, int i)
+{
+    char *value = given->values[i];
+    size_t len = strlen(value);
+    if (given->from_file[i] && len && value[len - 1] == '\n' &&
+        settings[i].parse != parse_secrets) {
+        value[--len] = '\0';
+    }
+    return (Str){value, len};
+}
+
+static bool parse_all(const Given *given, Config *config, Error *reterr)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        const Setting *setting = &settings[i];
+        bool is_secret = setting->parse == parse_secrets;
+        if (!given->values[i] && is_secret) {
+            continue; /* none */
+        }
+        Str text = given->values[i] ? value_text(given, i) : str_from(setting->initial);
+        if (!setting->parse(setting, text, config)) {
+            return bad(reterr, PREFIX "%s: must be %s", setting->name, setting->wanted);
+        }
+    }
+    return true;
+}
+
+/* What one setting alone cannot tell. */
+static bool check_together(const Config *config, Error *reterr)
+{
+    if (config->app_secrets.count == 0 && !config->allow_unsigned) {
+        return bad(reterr, PREFIX "APP_SECRET: none is set; " PREFIX
+                                  "ALLOW_UNSIGNED=true takes unsigned requests");
+    }
+    if (config->redis.tls && !sink_redis_has_tls()) {
+        return bad(reterr, PREFIX
+                   "REDIS_URL: rediss:// needs a hiredis with TLS, which this build has not");
+    }
+    if (strcmp(config->events_stream, config->stream) == 0) {
+        return bad(reterr, PREFIX "EVENTS_STREAM: must be another one than " PREFIX "STREAM");
+    }
+    if (config->dedupe_window > 0 && config->dedupe_window < 1000) {
+        return bad(reterr, PREFIX "DEDUPE_WINDOW: must be 0 or at least 1s");
+    }
+    return true;
+}
+
+Config *config_load(const char *path, char *const *environment, Error *reterr)
+{
+    Given given = {0};
+    Config *config = calloc(1, sizeof(*config));
+    if (!config) {
+        error_no_memory(reterr);
+        return NULL;
+    }
+    bool ok = (!path || take_file(&given, path, reterr)) &&
+              take_environment(&given, environment, reterr) && parse_all(&given, config, reterr) &&
+              check_together(config, reterr);
+    for (int i = 0; i < SETTINGS; i++) {
+        free(given.values[i]);
+    }
+    return ok ? config : config_free(config);
+}
+
+void config_print(const Config *config)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        printf(PREFIX "%s=", settings[i].name);
+        settings[i].print(&settings[i], config);
+        printf("\n");
+    }
+}
+
+void config_print_help(void)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        const Setting *setting = &settings[i];
+        printf("  %-16s %s\n", setting->name, setting->help[0] ? setting->help : setting->wanted);
+        printf("  %-16s   %s; default: %s\n", "", setting->wanted,
+               setting->initial[0] ? setting->initial : "none");
+    }
+}
+
+Config *config_free(Config *config)
+{
+    if (config) {
+        free(config->app_secrets.lines);
+        free(config->verify_tokens.lines);
+        free(config);
+    }
+    return NULL;
+}

@@ -1,0 +1,56 @@
+/*
+ * Configuration: defaults < file (lines NAME=value) < environment. All names start with
+ * TICKSTREAM_; one that ends in _FILE names a file that holds the value. To add a name, add a field
+ * here and a row to the table in config.c.
+ */
+#ifndef TICKSTREAM_CONFIG_H
+#define TICKSTREAM_CONFIG_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "redis/url.h"
+
+#include <stdint.h>
+
+/* One value a line; up to LIMIT_SECRETS. */
+typedef struct {
+    char *lines; /* heap: what the texts are borrowed from */
+    size_t count;
+    Str texts[LIMIT_SECRETS];
+} Secrets;
+
+typedef struct Config {
+    char listen[300];      /* "unix:PATH" or "HOST:PORT" */
+    unsigned socket_mode;  /* of a unix socket */
+    char socket_group[64]; /* of a unix socket; "" = as created */
+    size_t workers;        /* processes, 1..LIMIT_WORKERS / 2 */
+    RedisUrl redis;
+    int64_t redis_timeout; /* milliseconds */
+    char stream[512];
+    char events_stream[512]; /* "" = none */
+    int64_t dedupe_window;   /* milliseconds, 0 = off */
+    Secrets app_secrets;
+    bool allow_unsigned;
+    Secrets verify_tokens;
+    size_t max_body;       /* bytes */
+    int64_t drain_timeout; /* milliseconds */
+    LogLevel log_level;
+    LogFormat log_format;
+} Config;
+
+/*
+ * Reads the configuration. path: the file, or NULL. environment: NULL-terminated "NAME=value"
+ * texts. NULL: *reterr has one line that names the setting.
+ */
+Config *config_load(const char *path, char *const *environment, Error *reterr);
+
+/* Prints the effective values, one a line, secrets masked, to standard output. */
+void config_print(const Config *config);
+
+/* Prints the table of names, defaults and meanings, for --help. */
+void config_print_help(void);
+
+/* Takes NULL; returns NULL. */
+Config *config_free(Config *config);
+
+#endif

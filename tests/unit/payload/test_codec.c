@@ -1,0 +1,306 @@
+#include "unit.h"
+
+#include "payload/codec.h"
+#include "failing_malloc.h"
+#include "payload_text.h"
+#include "small_arena.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+static void test_media_types(void **state)
+{
+    (void)state;
+    enum { REFUSED = -1 };
+    static const struct {
+        const char *header;
+        int format;
+        Charset charset;
+    } cases[] = {
+        {"application/json", FORMAT_JSON, CHARSET_UTF8},
+        {"text/json", FORMAT_JSON, CHARSET_UTF8},
+        {"application/xml", FORMAT_XML, CHARSET_UTF8},
+        {"text/xml", FORMAT_XML, CHARSET_UTF8},
+        {"application/x-www-form-urlencoded", FORMAT_FORM, CHARSET_UTF8},
+        {"Application/JSON", FORMAT_JSON, CHARSET_UTF8},
+        {" application/json ", FORMAT_JSON, CHARSET_UTF8},
+        {"application/json;charset=utf-8", FORMAT_JSON, CHARSET_UTF8},
+        {"application/json; charset=UTF-8", FORMAT_JSON, CHARSET_UTF8},
+        {"application/json; Charset=\"utf-8\"", FORMAT_JSON, CHARSET_UTF8},
+        {"application/json ; charset = utf8 ;", FORMAT_JSON, CHARSET_UTF8},
+        {"application/json; charset=utf-16", FORMAT_JSON, CHARSET_UTF16},
+        {"text/xml; charset=\"UTF-16\"", FORMAT_XML, CHARSET_UTF16},
+        {"application/json; version=1", FORMAT_JSON, CHARSET_UTF8},
+        {"application/json; odata=verbose; charset=utf-16; x", FORMAT_JSON, CHARSET_UTF16},
+        {"application/json;", FORMAT_JSON, CHARSET_UTF8},
+        {"application/x-www-form-urlencoded; charset=utf-8", FORMAT_FORM, CHARSET_UTF8},
+        {"application/x-www-form-urlencoded; charset=utf-16", REFUSED, 0},
+        {"application/json; charset=iso-8859-1", REFUSED, 0},
+        {"application/json; charset=utf-32", REFUSED, 0},
+        {"application/json; charset=utf-16le", REFUSED, 0},
+        {"application/json; charset=", REFUSED, 0},
+        {"application/json; charset", REFUSED, 0},
+        {"application/json; charset=utf-8; charset=latin1", REFUSED, 0},
+        {"application/json; charset=\"utf-8", REFUSED, 0},
+        {"application/jsonx", REFUSED, 0},
+        {"application/vnd.x+json", REFUSED, 0},
+        {"application/json, application/json", REFUSED, 0},
+        {"application/octet-stream", REFUSED, 0},
+        {"multipart/form-data; boundary=x", REFUSED, 0},
+        {"text/plain", REFUSED, 0},
+        {"text/html", REFUSED, 0},
+        {"*/*", REFUSED, 0},
+        {"json", REFUSED, 0},
+        {";charset=utf-8", REFUSED, 0},
+        {"", REFUSED, 0},
+        {" ", REFUSED, 0},
+        {NULL, REFUSED, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        MediaType type;
+        Error error;
+        bool ok = media_type_parse(str_from(cases[i].header), &type, &error);
+        bool right = cases[i].format == REFUSED ? !ok && error.code == ERROR_UNKNOWN_TYPE
+                                                : ok && (int)type.format == cases[i].format &&
+                                                      type.charset == cases[i].charset;
+        if (!right) {
+            fail_msg("%s", cases[i].header);
+        }
+    }
+}
+
+static bool decode_json(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    return payload_decode((MediaType){FORMAT_JSON, CHARSET_UTF8}, body, arena, ret, reterr);
+}
+
+static bool decode_json16(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    return payload_decode((MediaType){FORMAT_JSON, CHARSET_UTF16}, body, arena, ret, reterr);
+}
+
+static bool decode_xml16(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    return payload_decode((MediaType){FORMAT_XML, CHARSET_UTF16}, body, arena, ret, reterr);
+}
+
+static bool decode_form(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    return payload_decode((MediaType){FORMAT_FORM, CHARSET_UTF8}, body, arena, ret, reterr);
+}
+
+/* Every byte of an ASCII text as a UTF-16 unit. */
+#define LE(a, b, c, d, e, f) a "\0" b "\0" c "\0" d "\0" e "\0" f "\0"
+#define BE(a, b, c, d, e, f) "\0" a "\0" b "\0" c "\0" d "\0" e "\0" f
+
+#define NAMED_LE LE("{", "\"", "o", "b", "j", "e") LE("c", "t", "\"", ":", "7", "}")
+#define NAMED_BE BE("{", "\"", "o", "b", "j", "e") BE("c", "t", "\"", ":", "7", "}")
+
+static void test_utf8(void **state)
+{
+    (void)state;
+    static const DecodeCase cases[] = {
+        {"without mark", STR_INIT("{\"object\":7}"), "object '7'\n"},
+        {"one mark is skipped", STR_INIT("\xEF\xBB\xBF{\"object\":7}"), "object '7'\n"},
+        {"a second one is not", STR_INIT("\xEF\xBB\xBF\xEF\xBB\xBF{}"), "malformed syntax\n"},
+        {"a mark of UTF-16 says more than no charset", STR_INIT("\xFF\xFE" NAMED_LE),
+         "object '7'\n"},
+        {"big endian", STR_INIT("\xFE\xFF" NAMED_BE), "object '7'\n"},
+        {"UTF-16 without mark and charset is not UTF-8", STR_INIT(NAMED_LE), "malformed syntax\n"},
+        {"an odd number of bytes", STR_INIT("\xFF\xFE" NAMED_LE "}"), "malformed encoding\n"},
+    };
+    assert_decodes(decode_json, cases, COUNT(cases));
+}
+
+static void test_utf16(void **state)
+{
+    (void)state;
+    static const DecodeCase cases[] = {
+        {"little endian without a mark", STR_INIT(NAMED_LE), "object '7'\n"},
+        {"with its mark", STR_INIT("\xFF\xFE" NAMED_LE), "object '7'\n"},
+        {"big endian needs one", STR_INIT("\xFE\xFF" NAMED_BE), "object '7'\n"},
+        {"without it it is not JSON", STR_INIT(NAMED_BE), "malformed syntax\n"},
+        {"an odd number of bytes", STR_INIT(NAMED_LE "}"), "malformed encoding\n"},
+        {"UTF-8 by its mark, whatever the charset says", STR_INIT("\xEF\xBB\xBF{\"object\":7}"),
+         "object '7'\n"},
+        {"a lone surrogate becomes U+FFFD",
+         STR_INIT(LE("{", "\"", "o", "b", "j", "e") LE(
+             "c", "t", "\"", ":", "\"", "a") "\x3D\xD8" LE("\"", "}", " ", " ", " ", " ")),
+         "object 'a\xEF\xBF\xBD'\n"},
+    };
+    assert_decodes(decode_json16, cases, COUNT(cases));
+    static const DecodeCase xml[] = {
+        {"XML too", STR_INIT("\xFF\xFE" LE("<", "x", " ", "/", ">", " ")),
+         "malformed not_a_payload\n"},
+    };
+    assert_decodes(decode_xml16, xml, COUNT(xml));
+}
+
+static void test_form_has_no_mark(void **state)
+{
+    (void)state;
+    static const DecodeCase cases[] = {
+        {"a form", STR_INIT("object=7"), "object '7'\n"},
+        {"a mark is part of a name that nobody knows", STR_INIT("\xEF\xBB\xBFobject=7"), ""},
+    };
+    assert_decodes(decode_form, cases, COUNT(cases));
+}
+
+/* The position is that in the body as it came, mark and all. */
+static void test_position_after_mark(void **state)
+{
+    (void)state;
+    static const DecodeCase cases[] = {
+        {"without", STR_INIT("{]"), "malformed syntax 1:2 1 expected a member name in quotes\n"},
+        {"with", STR_INIT("\xEF\xBB\xBF{]"),
+         "malformed syntax 1:5 4 expected a member name in quotes\n"},
+        {"on a later line", STR_INIT("\xEF\xBB\xBF{\n]"),
+         "malformed syntax 2:1 5 expected a member name in quotes\n"},
+    };
+    assert_errors(decode_json, cases, COUNT(cases));
+}
+
+/* An envelope that every status repeats must not multiply without bounds. */
+static void test_too_much(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    assert_non_null(arena);
+    Str body = repeat(arena, "{\"object\":\"", "0123456789abcdef", 2000, "\"");
+    Text text = text_begin(arena);
+    text_add(&text, body);
+    text_add(&text, repeat(arena, ",\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[0",
+                           ",{\"id\":\"#\",\"status\":\"s\"}", 1100, "]}}]}]}"));
+    assert_decoded(decode_json, text_finish(&text), "malformed too_much\n");
+    arena_free(arena);
+}
+
+static void test_render_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        StatusError errors[2];
+        size_t count;
+        const char *want;
+    } cases[] = {
+        {"none", {{{NULL, 0}, {NULL, 0}}}, 0, "[]"},
+        {"one", {{STR_INIT("1"), STR_INIT("t")}}, 1, "[{\"code\":1,\"title\":\"t\"}]"},
+        {"two",
+         {{STR_INIT("1"), STR_INIT("t")}, {STR_INIT("2"), STR_INIT("u")}},
+         2,
+         "[{\"code\":1,\"title\":\"t\"},{\"code\":2,\"title\":\"u\"}]"},
+        {"a code only", {{STR_INIT("1"), {NULL, 0}}}, 1, "[{\"code\":1}]"},
+        {"a title only", {{{NULL, 0}, STR_INIT("t")}}, 1, "[{\"title\":\"t\"}]"},
+        {"neither", {{{NULL, 0}, {NULL, 0}}}, 1, "[{}]"},
+        {"signs",
+         {{STR_INIT("-5"), {NULL, 0}}, {STR_INIT("+5"), {NULL, 0}}},
+         2,
+         "[{\"code\":-5},{\"code\":5}]"},
+        {"leading zeros",
+         {{STR_INIT("007"), {NULL, 0}}, {STR_INIT("000"), {NULL, 0}}},
+         2,
+         "[{\"code\":7},{\"code\":0}]"},
+        {"blanks around", {{STR_INIT(" \t\r\n131026 "), {NULL, 0}}}, 1, "[{\"code\":131026}]"},
+        {"any size",
+         {{STR_INIT("123456789012345678901234567890"), {NULL, 0}}},
+         1,
+         "[{\"code\":123456789012345678901234567890}]"},
+        {"not an integer",
+         {{STR_INIT("1.5"), {NULL, 0}}, {STR_INIT("0x1"), {NULL, 0}}},
+         2,
+         "[{\"code\":\"1.5\"},{\"code\":\"0x1\"}]"},
+        {"nor these",
+         {{STR_INIT(""), {NULL, 0}}, {STR_INIT(" - "), {NULL, 0}}},
+         2,
+         "[{\"code\":\"\"},{\"code\":\" - \"}]"},
+        {"nor with a NUL",
+         {{STR_INIT("1\0"), {NULL, 0}}, {STR_INIT("1 2"), {NULL, 0}}},
+         2,
+         "[{\"code\":\"1\\u0000\"},{\"code\":\"1 2\"}]"},
+        {"escaped", {{{NULL, 0}, STR_INIT("a\"\n")}}, 1, "[{\"title\":\"a\\\"\\n\"}]"},
+    };
+    Arena *arena = arena_new();
+    assert_non_null(arena);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Str got = render_errors(arena, cases[i].errors, cases[i].count);
+        if (!str_eq(got, str_from(cases[i].want))) {
+            fail_msg("%s: %.*s", cases[i].label, STR_ARG(got));
+        }
+    }
+    arena_free(arena);
+}
+
+static void test_failing_malloc(void **state)
+{
+    (void)state;
+    assert_survives_failing_malloc(decode_json16, STR("\xFF\xFE" NAMED_LE), NULL);
+    assert_survives_failing_malloc(decode_form, STR("object=%41&entry[0][id]=1"), NULL);
+}
+
+/* The arena runs out at every single allocation in turn. */
+static void assert_survives_small_arena(Decode *decode, const char *body)
+{
+    char *want = decoded_text(decode, str_from(body)), *got = NULL;
+    size_t failures = 0;
+    for (size_t left = 0; !got; left += SMALL_ARENA_STEP) {
+        Arena *arena = small_arena(left);
+        Payload payload;
+        Error error = {.code = ERROR_NONE};
+        failing_malloc_begin(0, FAIL_FOREVER);
+        bool ok = decode(str_from(body), arena, &payload, &error);
+        failing_malloc_end();
+        if (ok) {
+            got = payload_text(&payload);
+        } else {
+            assert_int_equal(error.code, ERROR_NO_MEMORY);
+            failures++;
+        }
+        arena_free(arena);
+    }
+    assert_string_equal(got, want);
+    assert_true(failures > 20);
+    free(got);
+    free(want);
+}
+
+static void test_small_arena(void **state)
+{
+    (void)state;
+    assert_survives_small_arena(
+        decode_json,
+        "{\"object\":\"\\u006f\",\"entry\":[1,{\"id\":\"\\u0031\",\"changes\":[{\"field\":\"f\","
+        "\"value\":{\"metadata\":{\"phone_number_id\":\"\\u0070\"},\"statuses\":[{\"id\":"
+        "\"\\u0061\",\"status\":\"s\",\"\\u0078\":1,\"y\":2,\"yy\":3,\"message\":{\"\\u0061\":1,"
+        "\"recipient_id\":\"\\u0072\"}},{\"id\":\"b\"},null]}},{\"field\":\"g\"}]}]}");
+    assert_survives_small_arena(decode_form,
+                                "obj%65ct=%41&entry[0][id]=1&Entry[0].Changes[0].Field=f"
+                                "&entry[0][changes][0][value][statuses][0][id]=a%20b"
+                                "&entry[0][changes][0][value][statuses][0][status]=s"
+                                "&entry[0][changes][0][value][statuses][0][errors][0][code]=1"
+                                "&entry[0][changes][0][value][statuses][1][id]=x"
+                                "&entry[0][changes][1][field]=g");
+}
+
+static int shut_down(void **state)
+{
+    (void)state;
+    codec_shutdown();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_media_types),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_utf16),
+        cmocka_unit_test(test_form_has_no_mark),
+        cmocka_unit_test(test_position_after_mark),
+        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_render_errors),
+        cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_small_arena),
+    };
+    return cmocka_run_group_tests(tests, NULL, shut_down);
+}

@@ -1,0 +1,318 @@
+#include "unit.h"
+
+#include "failing_malloc.h"
+#include "payload/payload.h"
+#include "payload_text.h"
+#include "small_arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Arena *arena;
+static Payload payload;
+static Error error;
+static Builder builder;
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena = arena_new();
+    if (!arena) {
+        return -1;
+    }
+    error = (Error){.code = ERROR_NONE};
+    payload = (Payload){.status_count = 7};
+    builder_begin(&builder, arena, &payload, &error);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena = arena_free(arena);
+    return 0;
+}
+
+static void assert_payload(const char *want)
+{
+    char *text = payload_text(&payload);
+    assert_string_equal(text, want);
+    free(text);
+}
+
+static const Str none = {NULL, 0};
+
+static void test_statuses(void **state)
+{
+    (void)state;
+    Entry *entry = builder_add_entry(&builder);
+    Change *change = builder_add_change(&builder, entry);
+    StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
+    assert_true(builder_add_status(&builder, &status, none));
+    status = (StatusUpdate){.change = change,
+                            .id = STR("b"),
+                            .status = STR("s"),
+                            .errors = STR("[1]"),
+                            .extra = STR("{\"x\":1}")};
+    assert_true(builder_add_status(&builder, &status, none));
+    assert_true(
+        str_eq(payload.statuses[0].errors, STR("[]"))); /* absent ones get their empty text */
+    assert_true(str_eq(payload.statuses[0].extra, STR("{}")));
+    change->field = STR("f"); /* what comes later in the body is filled in later */
+    entry->id = STR("1");
+    assert_payload("status id='a' status='s' entry='1' field='f'\n"
+                   "status id='b' status='s' errors=[1] extra={\"x\":1} entry='1' field='f'\n");
+}
+
+/* Without an id or a status it goes to quarantine: as it came, or rendered from its members. */
+static void test_unusable(void **state)
+{
+    (void)state;
+    static const struct {
+        StatusUpdate status;
+        Str raw;
+        const char *want;
+    } cases[] = {
+        {{.status = STR_INIT("s")},
+         STR_INIT("{raw}"),
+         "missing_id /entry/1/changes/2/value/"
+         "statuses/3 {raw}\n"},
+        {{.id = STR_INIT(""), .status = STR_INIT("s")},
+         {NULL, 0},
+         "missing_id /entry/1/changes/2/value/statuses/3 {\"id\":\"\",\"status\":\"s\"}\n"},
+        {{.id = STR_INIT("a")},
+         {NULL, 0},
+         "missing_status /entry/1/changes/2/value/statuses/3 {\"id\":\"a\"}\n"},
+        {{.id = STR_INIT("a\"b"),
+          .timestamp = STR_INIT("7"),
+          .recipient_id = STR_INIT("r"),
+          .errors = STR_INIT("[1]")},
+         {NULL, 0},
+         "missing_status /entry/1/changes/2/value/statuses/3 {\"id\":\"a\\x5C\"b\","
+         "\"timestamp\":\"7\",\"recipient_id\":\"r\",\"errors\":[1]}\n"},
+        {{.id = {NULL, 0}}, {NULL, 0}, "missing_id /entry/1/changes/2/value/statuses/3 {}\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char want[512] = "quarantined ";
+        builder_begin(&builder, arena, &payload, &error);
+        builder.index[0] = 1;
+        builder.index[1] = 2;
+        builder.index[2] = 3;
+        assert_true(builder_add_status(&builder, &cases[i].status, cases[i].raw));
+        assert_payload(strcat(want, cases[i].want));
+    }
+}
+
+/* Every '#' of a place becomes the next index. */
+static void test_pointers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *place, *want;
+    } cases[] = {
+        {AT_OBJECT, "/object"},
+        {AT_ENTRIES, "/entry"},
+        {AT_ENTRY, "/entry/10"},
+        {AT_ENTRY_ID, "/entry/10/id"},
+        {AT_CHANGES, "/entry/10/changes"},
+        {AT_CHANGE, "/entry/10/changes/0"},
+        {AT_FIELD, "/entry/10/changes/0/field"},
+        {AT_VALUE, "/entry/10/changes/0/value"},
+        {AT_PRODUCT, "/entry/10/changes/0/value/messaging_product"},
+        {AT_METADATA, "/entry/10/changes/0/value/metadata"},
+        {AT_STATUSES, "/entry/10/changes/0/value/statuses"},
+        {AT_STATUS, "/entry/10/changes/0/value/statuses/2147483648"},
+    };
+    builder.index[0] = 10;
+    builder.index[1] = 0;
+    builder.index[2] = 2147483648;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_true(builder_quarantine(&builder, REASON_WRONG_SHAPE, cases[i].place, STR("raw")));
+        assert_true(str_eq(payload.quarantined[i].pointer, str_from(cases[i].want)));
+        assert_true(payload.quarantined[i].detail.len > 0);
+    }
+}
+
+/* A change that carries no statuses becomes an event; calls and standby always do. */
+static void test_finish_change(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field;
+        bool has_statuses;
+        const char *want;
+    } cases[] = {
+        {"f", true, "status id='a' status='s' field='f'\n"},
+        {"calls", true, "event {\"field\":\"calls\",\"value\":{}} field='calls'\n"},
+        {"standby", true, "event {\"field\":\"standby\",\"value\":{}} field='standby'\n"},
+        {"Calls", true, "status id='a' status='s' field='Calls'\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        builder_begin(&builder, arena, &payload, &error);
+        Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+        const Mark mark = builder_mark(&builder);
+        const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
+        change->field = str_from(cases[i].field);
+        change->has_statuses = cases[i].has_statuses;
+        assert_true(builder_add_status(&builder, &status, none));
+        assert_true(builder_finish_change(&builder, change, mark, none));
+        assert_payload(cases[i].want);
+    }
+}
+
+/* An event that came as XML or form is rendered with what is known of it. */
+static void test_rendered_event(void **state)
+{
+    (void)state;
+    Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+    const Mark mark = builder_mark(&builder);
+    change->field = STR("f\n");
+    change->messaging_product = STR("m");
+    change->phone_number_id = STR("p");
+    assert_true(builder_finish_change(&builder, change, mark, none));
+    assert_true(str_eq(payload.events[0].raw,
+                       STR("{\"field\":\"f\\n\",\"value\":{\"messaging_product\":\"m\","
+                           "\"metadata\":{\"phone_number_id\":\"p\"}}}")));
+    assert_true(builder_finish_change(&builder, change, mark, STR("{raw}")));
+    assert_true(str_eq(payload.events[1].raw, STR("{raw}")));
+}
+
+/* What was added after a mark leaves no trace. */
+static void test_rollback(void **state)
+{
+    (void)state;
+    Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+    StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
+    assert_true(builder_add_status(&builder, &status, none));
+    const Mark mark = builder_mark(&builder);
+    for (size_t i = 0; i < 100; i++) {
+        status.id = STR("x");
+        assert_true(builder_add_status(&builder, &status, none));
+        assert_true(builder_quarantine(&builder, REASON_WRONG_SHAPE, AT_ENTRY, STR("1")));
+        assert_true(builder_finish_change(&builder, change, builder_mark(&builder), STR("{}")));
+    }
+    builder_rollback(&builder, mark);
+    status.id = STR("b");
+    assert_true(builder_add_status(&builder, &status, none));
+    assert_payload("status id='a' status='s'\nstatus id='b' status='s'\n");
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    Entry *entry = builder_add_entry(&builder);
+    const StatusUpdate status = {
+        .change = builder_add_change(&builder, entry), .id = STR("a"), .status = STR("s")};
+    for (size_t i = 2; i < LIMIT_ITEMS - 1; i++) {
+        assert_true(builder_add_status(&builder, &status, none));
+    }
+    assert_true(builder_quarantine(&builder, REASON_WRONG_SHAPE, AT_ENTRY, STR("1")));
+    const Builder full = builder;
+    assert_false(builder_add_status(&builder, &status, none));
+    assert_int_equal(error.code, ERROR_MALFORMED);
+    assert_int_equal(error.reason, REASON_TOO_MANY);
+    builder = full;
+    assert_null(builder_add_entry(&builder));
+    builder = full;
+    assert_null(builder_add_change(&builder, entry));
+    builder = full;
+    assert_false(builder_quarantine(&builder, REASON_WRONG_SHAPE, AT_ENTRY, STR("1")));
+    assert_true(arena_size(arena) < LIMIT_ARENA);
+}
+
+/* The size counts every envelope as often as it will be written. */
+static void test_size(void **state)
+{
+    (void)state;
+    Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+    const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
+    assert_int_equal(payload_size(&payload), 0);
+    assert_true(builder_add_status(&builder, &status, none));
+    size_t one = payload_size(&payload);
+    assert_true(builder_add_status(&builder, &status, none));
+    assert_int_equal(payload_size(&payload), 2 * one);
+    payload.object = STR("0123456789");
+    assert_int_equal(payload_size(&payload), 2 * (one + 10));
+    change->field = STR("0123456789");
+    assert_int_equal(payload_size(&payload), 2 * (one + 20));
+}
+
+static void test_whole_body(void **state)
+{
+    (void)state;
+    error_malformed(&error, REASON_SYNTAX, "broken");
+    error_locate(&error, STR("ab\nc"), 3);
+    assert_true(payload_quarantine_body(&payload, arena, STR("ab\nc"), &error));
+    assert_int_equal(payload.status_count, 0);
+    assert_payload("quarantined syntax  ab\\x0Ac\n");
+    assert_true(str_eq(payload.quarantined[0].detail, STR("broken (line 2, column 1, byte 3)")));
+}
+
+static void test_whole_body_without_memory(void **state)
+{
+    (void)state;
+    const Payload before = payload;
+    error_malformed(&error, REASON_SYNTAX, "broken");
+    for (size_t left = 0; left < 3; left++) {
+        Arena *small = small_arena(left * 64);
+        failing_malloc_begin(0, FAIL_FOREVER);
+        bool ok = payload_quarantine_body(&payload, small, STR("{"), &error);
+        failing_malloc_end();
+        assert_false(ok);
+        assert_memory_equal(&payload, &before, sizeof(payload));
+        arena_free(small);
+    }
+}
+
+static bool build(void)
+{
+    builder_begin(&builder, arena, &payload, &error);
+    Entry *entry = builder_add_entry(&builder);
+    Change *change = entry ? builder_add_change(&builder, entry) : NULL;
+    const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
+    for (size_t i = 0; change && i < 300; i++) {
+        if (!builder_add_status(&builder, &status, none) ||
+            !builder_quarantine_status(&builder, &status) ||
+            !builder_finish_change(&builder, change, builder_mark(&builder), none)) {
+            return false;
+        }
+    }
+    return change != NULL;
+}
+
+static void test_failing_malloc(void **state)
+{
+    (void)state;
+    size_t failures = 0;
+    for (size_t n = 0;; n++) {
+        arena_free(arena);
+        arena = arena_new();
+        assert_non_null(arena);
+        error = (Error){.code = ERROR_NONE};
+        failing_malloc_begin(n, FAIL_ONCE);
+        bool ok = build();
+        bool failed = failing_malloc_end();
+        assert_int_equal(ok, !failed);
+        assert_int_equal(error.code, ok ? ERROR_NONE : ERROR_NO_MEMORY);
+        if (!failed) {
+            break;
+        }
+        failures++;
+    }
+    assert_true(failures > 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_statuses),       TEST(test_unusable),
+        TEST(test_pointers),       TEST(test_finish_change),
+        TEST(test_rendered_event), TEST(test_rollback),
+        TEST(test_limit),          TEST(test_size),
+        TEST(test_whole_body),     TEST(test_whole_body_without_memory),
+        TEST(test_failing_malloc),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,209 @@
+#include "unit.h"
+
+#include "payload/codec.h"
+#include "base/digest.h"
+#include "failing_malloc.h"
+#include "stream/dedupe.h"
+#include "small_arena.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST = 32 };
+
+/* The digests of a JSON body. */
+typedef struct {
+    size_t count;
+    char digests[MOST][SEEN_DIGEST];
+} Seen;
+
+static Seen seen_of(const char *body)
+{
+    Arena *arena = arena_new();
+    Payload payload;
+    Error error;
+    const char(*digests)[SEEN_DIGEST];
+    Seen seen;
+    assert_non_null(arena);
+    assert_true(json_decode(str_from(body), arena, &payload, &error));
+    assert_true(seen_digests(&payload, arena, &digests));
+    seen.count = payload.status_count + payload.quarantined_count + payload.event_count;
+    assert_true(seen.count <= MOST);
+    memcpy(seen.digests, digests, seen.count * SEEN_DIGEST);
+    arena_free(arena);
+    return seen;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return memcmp(a, b, SEEN_DIGEST) == 0;
+}
+
+#define BODY(statuses)                                                                             \
+    "{\"object\":\"o\",\"entry\":[{\"id\":\"1\",\"changes\":[{\"field\":\"f\",\"value\":{"         \
+    "\"statuses\":[" statuses "]}}]}]}"
+#define A "{\"id\":\"a\",\"status\":\"s\"}"
+#define B "{\"id\":\"b\",\"status\":\"s\"}"
+
+static void test_form(void **state)
+{
+    (void)state;
+    Seen seen = seen_of(BODY(A));
+    assert_int_equal(seen.count, 1);
+    for (size_t i = 0; i < SEEN_DIGEST; i++) {
+        assert_non_null(memchr("0123456789abcdef", seen.digests[0][i], 16));
+    }
+}
+
+/* Equal statuses of one body are told apart by their ordinal, the same way in every body. */
+static void test_equal_ones(void **state)
+{
+    (void)state;
+    Seen three = seen_of(BODY(A "," B "," A "," A)), again = seen_of(BODY(A "," B "," A "," A)),
+         other = seen_of(BODY(B "," A "," A));
+    assert_memory_equal(three.digests, again.digests, 4 * SEEN_DIGEST);
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t k = 0; k < i; k++) {
+            assert_false(same(three.digests[i], three.digests[k]));
+        }
+    }
+    /* among others and in another order: the first A is the first A */
+    assert_true(same(other.digests[0], three.digests[1]));
+    assert_true(same(other.digests[1], three.digests[0]));
+    assert_true(same(other.digests[2], three.digests[2]));
+}
+
+/* What is the same status, and what is another one than the first. */
+static void test_same_and_different(void **state)
+{
+    (void)state;
+    static const char full[] =
+        "{\"object\":\"o\",\"entry\":[{\"id\":\"1\",\"changes\":[{\"field\":\"f\",\"value\":{"
+        "\"messaging_product\":\"m\",\"metadata\":{\"display_phone_number\":\"d\","
+        "\"phone_number_id\":\"p\"},\"statuses\":[{\"id\":\"a\",\"status\":\"s\","
+        "\"timestamp\":\"7\",\"recipient_id\":\"r\",\"errors\":[1],\"x\":\"y\"}]}}]}]}";
+    static const char *const parts[][2] = {
+        {"\"object\":\"o\"", "\"object\":\"O\""},
+        {"\"id\":\"1\"", "\"id\":\"2\""},
+        {"\"field\":\"f\"", "\"field\":\"g\""},
+        {"\"messaging_product\":\"m\"", "\"messaging_product\":\"\""},
+        {"\"display_phone_number\":\"d\"", "\"display_phone_number\":\"e\""},
+        {"\"phone_number_id\":\"p\"", "\"phone_number_id\":\"q\""},
+        {"\"id\":\"a\"", "\"id\":\"b\""},
+        {"\"status\":\"s\"", "\"status\":\"t\""},
+        {"\"timestamp\":\"7\"", "\"timestamp\":\"8\""},
+        {"\"recipient_id\":\"r\"", "\"recipient_id\":\"R\""},
+        {"\"errors\":[1]", "\"errors\":[2]"},
+        {"\"x\":\"y\"", "\"x\":\"z\""},
+        {"\"id\":\"a\",\"status\":\"s\"", "\"id\":\"as\",\"status\":\"\\u0000\""},
+    };
+    Seen first = seen_of(full);
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        char body[sizeof(full) + 64];
+        const char *at = strstr(full, parts[i][0]);
+        assert_non_null(at);
+        snprintf(body, sizeof(body), "%.*s%s%s", (int)(at - full), full, parts[i][1],
+                 at + strlen(parts[i][0]));
+        if (same(seen_of(body).digests[0], first.digests[0])) {
+            fail_msg("%s", parts[i][1]);
+        }
+    }
+    /* a text moves from one field to its neighbour */
+    assert_false(same(seen_of(BODY("{\"id\":\"ab\",\"status\":\"c\"}")).digests[0],
+                      seen_of(BODY("{\"id\":\"a\",\"status\":\"bc\"}")).digests[0]));
+    /* order and layout of members, null and missing ones: the same status */
+    assert_true(
+        same(seen_of(BODY("{ \"status\":\"s\", \"timestamp\":7, \"id\":\"a\" }")).digests[0],
+             seen_of(BODY("{\"id\":\"a\",\"status\":\"s\",\"timestamp\":\"7\","
+                          "\"errors\":null}"))
+                 .digests[0]));
+}
+
+/* statuses, then quarantined elements, then events */
+static void test_kinds(void **state)
+{
+    (void)state;
+    Seen seen = seen_of("{\"entry\":[{\"changes\":[{\"field\":\"g\"},{\"value\":{\"statuses\":["
+                        "1," A ",1]}},{\"field\":\"g\"}]}]}");
+    assert_int_equal(seen.count, 5);
+    assert_true(same(
+        seen.digests[0],
+        seen_of("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[" A "]}}]}]}").digests[0]));
+    assert_false(same(seen.digests[1], seen.digests[2])); /* by their pointers */
+    assert_false(same(seen.digests[3], seen.digests[4])); /* by their ordinals */
+    Seen again = seen_of("{\"entry\":[{\"changes\":[0,{\"value\":{\"statuses\":[1,0,1]}}]}]}");
+    assert_true(same(again.digests[1], seen.digests[1]));
+    assert_false(same(again.digests[2], seen.digests[2]));
+}
+
+/* Many equal ones among many others: all differ, and it does not take a time that grows with the
+ * square. */
+static void test_many(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    Payload payload;
+    Error error;
+    const char(*digests)[SEEN_DIGEST];
+    assert_non_null(arena);
+    Text text = text_begin(arena);
+    text_add(&text, STR("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":["));
+    for (int i = 0; i < 2000; i++) {
+        text_add_format(&text, "%s{\"id\":%d,\"status\":1}", i ? "," : "", i % 20);
+    }
+    text_add(&text, STR("]}}]}]}"));
+    assert_true(json_decode(text_finish(&text), arena, &payload, &error));
+    assert_true(seen_digests(&payload, arena, &digests));
+    for (size_t i = 0; i < 2000; i++) {
+        for (size_t k = 0; k < i; k++) {
+            assert_false(same(digests[i], digests[k]));
+        }
+    }
+    arena_free(arena);
+}
+
+static void test_failing_malloc(void **state)
+{
+    (void)state;
+    const char *body = BODY(A "," A "," B ",1");
+    Seen want = seen_of(body);
+    bool ok = false;
+    for (size_t left = 0; !ok; left += SMALL_ARENA_STEP) {
+        Arena *arena = arena_new(), *small = small_arena(left);
+        Payload payload;
+        Error error;
+        const char(*digests)[SEEN_DIGEST];
+        assert_non_null(arena);
+        assert_true(json_decode(str_from(body), arena, &payload, &error));
+        failing_malloc_begin(0, FAIL_FOREVER);
+        ok = seen_digests(&payload, small, &digests);
+        failing_malloc_end();
+        if (ok) {
+            assert_memory_equal(digests, want.digests, want.count * SEEN_DIGEST);
+        }
+        assert_true(!ok || left > want.count * SEEN_DIGEST);
+        arena_free(arena);
+        arena_free(small);
+    }
+}
+
+static int shut_down(void **state)
+{
+    (void)state;
+    digest_shutdown();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_equal_ones),
+        cmocka_unit_test(test_same_and_different),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_failing_malloc),
+    };
+    return cmocka_run_group_tests(tests, NULL, shut_down);
+}
