@@ -335,7 +335,7 @@ static bool bad(Error *reterr, const char *format, ...) __attribute__((format(pr
 static bool bad(Error *reterr, const char *format, ...)
 {
     va_list args;
-    *reterr = (Error){.code = ERROR_BAD_REQUEST};
+    *reterr = (Error){.code = ERROR_SETUP};
     va_start(args, format);
     vsnprintf(reterr->text, sizeof(reterr->text), format, args);
     va_end(args);

@@ -3,50 +3,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const Str reason_words[REASON_COUNT] = {
-    [REASON_NONE] = STR_INIT("none"),
-    [REASON_SYNTAX] = STR_INIT("syntax"),
-    [REASON_ENCODING] = STR_INIT("encoding"),
-    [REASON_TOO_DEEP] = STR_INIT("too_deep"),
-    [REASON_NOT_A_PAYLOAD] = STR_INIT("not_a_payload"),
-    [REASON_FORBIDDEN_XML] = STR_INIT("forbidden_xml"),
-    [REASON_REPEATED] = STR_INIT("repeated"),
-    [REASON_BAD_NAME] = STR_INIT("bad_name"),
-    [REASON_TOO_MANY] = STR_INIT("too_many"),
-    [REASON_TOO_MUCH] = STR_INIT("too_much"),
-    [REASON_WRONG_SHAPE] = STR_INIT("wrong_shape"),
-    [REASON_MISSING_ID] = STR_INIT("missing_id"),
-    [REASON_MISSING_STATUS] = STR_INIT("missing_status"),
-};
-
-Str reason_word(Reason reason)
+bool error_set_list(Error *reterr, ErrorCode code, const char *format, va_list args)
 {
-    return reason_words[reason];
-}
-
-static void fill(Error *error, ErrorCode code, Reason reason, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
-
-static void fill(Error *error, ErrorCode code, Reason reason, const char *format, va_list args)
-{
-    *error = (Error){.code = code, .reason = reason};
-    vsnprintf(error->text, sizeof(error->text), format, args);
+    *reterr = (Error){.code = code};
+    vsnprintf(reterr->text, sizeof(reterr->text), format, args);
+    return false;
 }
 
 bool error_set(Error *reterr, ErrorCode code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fill(reterr, code, REASON_NONE, format, args);
-    va_end(args);
-    return false;
-}
-
-bool error_malformed(Error *reterr, Reason reason, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fill(reterr, ERROR_MALFORMED, reason, format, args);
+    error_set_list(reterr, code, format, args);
     va_end(args);
     return false;
 }

@@ -51,7 +51,7 @@ static const struct Member {
 } members[] = {
     {STR_INIT("object"), {NULL, 0}, PAYLOAD, TEXT, offsetof(Payload, object)},
     {STR_INIT("entry"), {NULL, 0}, PAYLOAD, ENTRIES, 0},
-    {STR_INIT("id"), {NULL, 0}, ENTRY, TEXT, offsetof(Entry, id)},
+    {STR_INIT("id"), {NULL, 0}, ENTRY, TEXT, offsetof(Account, id)},
     {STR_INIT("changes"), {NULL, 0}, ENTRY, CHANGES, 0},
     {STR_INIT("field"), {NULL, 0}, CHANGE, TEXT, offsetof(Change, field)},
     {STR_INIT("value"), {NULL, 0}, CHANGE, VALUE, 0},
@@ -332,7 +332,7 @@ static bool read_pairs(Form *form)
 
 static bool begin_entry(Form *form)
 {
-    form->object[1] = builder_add_entry(&form->builder);
+    form->object[1] = builder_add_account(&form->builder);
     return form->object[1];
 }
 

@@ -21,7 +21,7 @@ typedef struct {
     JsonScanner scan;
     Builder builder;
     Arena *arena;
-    Entry *entry;
+    Account *account;
     Change *change;
     Member *members; /* of the status that is being read */
     size_t member_count, member_room;
@@ -453,7 +453,7 @@ static bool read_value(Reader *reader)
 {
     JsonKind kind;
     Change *change = reader->change;
-    *change = (Change){.entry = change->entry, .field = change->field};
+    *change = (Change){.account = change->account, .field = change->field};
     if (!json_peek(&reader->scan, &kind)) {
         return false;
     }
@@ -482,7 +482,7 @@ static bool read_change(Reader *reader, JsonKind kind)
     Mark mark = builder_mark(&reader->builder);
     const char *start = reader->scan.pos;
     int index = UNKNOWN;
-    reader->change = builder_add_change(&reader->builder, reader->entry);
+    reader->change = builder_add_change(&reader->builder, reader->account);
     if (!reader->change) {
         return false;
     }
@@ -523,8 +523,8 @@ static bool read_entry(Reader *reader, JsonKind kind)
     Scalar id = {0};
     Mark mark = builder_mark(&reader->builder);
     int index = UNKNOWN;
-    reader->entry = builder_add_entry(&reader->builder);
-    if (!reader->entry) {
+    reader->account = builder_add_account(&reader->builder);
+    if (!reader->account) {
         return false;
     }
     json_enter(&reader->scan, JSON_OBJECT);
@@ -545,7 +545,7 @@ static bool read_entry(Reader *reader, JsonKind kind)
             return false;
         }
     }
-    reader->entry->id = id.value;
+    reader->account->id = id.value;
     return !json_failed(&reader->scan) && finish_scalar(reader, &id, AT_ENTRY_ID);
 }
 

@@ -87,7 +87,7 @@ static bool begin_entry(Reader *reader, bool null)
 {
     reader->builder.index[0] = reader->next[0]++;
     reader->next[1] = 0;
-    return null || (reader->object[ENTRY] = builder_add_entry(&reader->builder));
+    return null || (reader->object[ENTRY] = builder_add_account(&reader->builder));
 }
 
 static bool begin_change(Reader *reader, bool null)
@@ -190,7 +190,7 @@ static const Rule rules[PLACES] = {
     [ENTRIES] = {.parent = PAYLOAD, .elements = {{"Entry", ITEM, .inside = ENTRY}}},
     [ENTRY] = {.parent = ENTRIES,
                .begin = begin_entry,
-               .elements = {{"Id", TEXT_OF(Entry, id)}, {"Changes", SINGLE, .inside = CHANGES}}},
+               .elements = {{"Id", TEXT_OF(Account, id)}, {"Changes", SINGLE, .inside = CHANGES}}},
     [CHANGES] = {.parent = ENTRY, .elements = {{"Change", ITEM, .inside = CHANGE}}},
     [CHANGE] = {.parent = CHANGES,
                 .begin = begin_change,

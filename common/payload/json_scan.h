@@ -21,7 +21,7 @@
 #define TICKSTREAM_JSON_SCAN_H
 
 #include "base/arena.h"
-#include "base/error.h"
+#include "payload/reason.h"
 
 typedef enum {
     JSON_NULL,

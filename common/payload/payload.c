@@ -48,16 +48,16 @@ static void *add_zeroed(Builder *builder, size_t size)
     return memset(added, 0, size);
 }
 
-Entry *builder_add_entry(Builder *builder)
+Account *builder_add_account(Builder *builder)
 {
-    return add_zeroed(builder, sizeof(Entry));
+    return add_zeroed(builder, sizeof(Account));
 }
 
-Change *builder_add_change(Builder *builder, const Entry *entry)
+Change *builder_add_change(Builder *builder, const Account *account)
 {
     Change *change = add_zeroed(builder, sizeof(Change));
     if (change) {
-        change->entry = entry;
+        change->account = account;
     }
     return change;
 }
@@ -240,7 +240,7 @@ enum { ENTRY_OVERHEAD = 360 };
 
 static size_t envelope_size(const Payload *payload, const Change *change)
 {
-    return payload->object.len + change->entry->id.len + change->field.len +
+    return payload->object.len + change->account->id.len + change->field.len +
            change->messaging_product.len + change->display_phone_number.len +
            change->phone_number_id.len;
 }
@@ -274,7 +274,7 @@ bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Err
     }
     size_t len = error_describe(error, detail, 2 * LIMIT_TEXT);
     *item = (Quarantined){
-        .reason = error->reason, .detail = {detail, len}, .pointer = STR(""), .raw = body};
+        .reason = error_reason(error), .detail = {detail, len}, .pointer = STR(""), .raw = body};
     *payload = (Payload){.quarantined = item, .quarantined_count = 1};
     return true;
 }

@@ -14,14 +14,15 @@
 #define TICKSTREAM_PAYLOAD_H
 
 #include "base/arena.h"
-#include "base/error.h"
+#include "payload/reason.h"
 
+/* An element of entry[]: a WhatsApp Business Account (elsewhere an entry is one of a stream). */
 typedef struct {
     Str id;
-} Entry;
+} Account;
 
 typedef struct {
-    const Entry *entry;
+    const Account *account;
     Str field;
     Str messaging_product;
     Str display_phone_number; /* value.metadata */
@@ -101,8 +102,8 @@ typedef struct {
 void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *error);
 
 /* A new, empty entry or change; NULL on failure. */
-Entry *builder_add_entry(Builder *builder);
-Change *builder_add_change(Builder *builder, const Entry *entry);
+Account *builder_add_account(Builder *builder);
+Change *builder_add_change(Builder *builder, const Account *account);
 
 /*
  * Adds the status at index[], or quarantines it when id or status is missing or empty. raw is the

@@ -12,7 +12,7 @@
 #ifndef TICKSTREAM_XML_PARSER_H
 #define TICKSTREAM_XML_PARSER_H
 
-#include "base/error.h"
+#include "payload/reason.h"
 
 /*
  * What happens in a document, in its order. Each function gets the caller's context; false, with

@@ -2,8 +2,8 @@
  * What Redis can answer instead of doing what it was told, and what is to be done about it.
  * To handle another error reply, add a row to the table in redis_reply.c.
  */
-#ifndef TICKSTREAM_REDIS_REPLY_H
-#define TICKSTREAM_REDIS_REPLY_H
+#ifndef TICKSTREAM_ERROR_RULE_H
+#define TICKSTREAM_ERROR_RULE_H
 
 #include "base/str.h"
 

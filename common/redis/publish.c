@@ -97,7 +97,7 @@ static void shared_values(const Change *change, Str values[SHARED_VALUES])
 {
     values[0] = change->phone_number_id;
     values[1] = change->display_phone_number;
-    values[2] = change->entry->id;
+    values[2] = change->account->id;
     values[3] = change->field;
     values[4] = change->messaging_product;
 }
@@ -123,7 +123,7 @@ static void quarantine_values(const Quarantined *item, Str values[QUARANTINE_VAL
 static void event_values(const Event *event, Str values[EVENT_VALUES])
 {
     values[0] = event->change->field;
-    values[1] = event->change->entry->id;
+    values[1] = event->change->account->id;
     values[2] = event->change->phone_number_id;
     values[3] = event->raw;
 }
@@ -187,7 +187,7 @@ static size_t seen_keys(const RedisKeys *keys, const Payload *payload)
 static void write_seen_keys(Writer *writer, const RedisKeys *keys, const Publication *publication)
 {
     const size_t count = seen_keys(keys, publication->payload);
-    const size_t len = keys->seen_prefix.len + SEEN_DIGEST;
+    const size_t len = keys->seen_prefix.len + DEDUPE_DIGEST;
     if (!writer->to) {
         writer->size += count * (len + BULK_OVERHEAD);
         return;
@@ -195,7 +195,7 @@ static void write_seen_keys(Writer *writer, const RedisKeys *keys, const Publica
     for (size_t i = 0; i < count; i++) {
         char *to = put_line(writer->to, '$', len);
         to = str_put(to, keys->seen_prefix);
-        to = str_put(to, (Str){publication->sink.seen[i], SEEN_DIGEST});
+        to = str_put(to, (Str){publication->sink.seen[i], DEDUPE_DIGEST});
         writer->to = str_put(to, STR("\r\n"));
     }
 }
@@ -328,7 +328,7 @@ static bool add_statuses(Buffer *buffer, const RedisKeys *keys, const Publicatio
             FIELD("recipient_id", "12", status->recipient_id),
             FIELD("phone_number_id", "15", change->phone_number_id),
             FIELD("display_phone_number", "20", change->display_phone_number),
-            FIELD("entry_id", "8", change->entry->id),
+            FIELD("entry_id", "8", change->account->id),
             FIELD("field", "5", change->field),
             FIELD("messaging_product", "17", change->messaging_product),
             FIELD("object", "6", payload->object),
@@ -376,7 +376,7 @@ static bool add_events(Buffer *buffer, const RedisKeys *keys, const Publication 
         const Event *event = &payload->events[i];
         const Field fields[] = {
             FIELD("field", "5", event->change->field),
-            FIELD("entry_id", "8", event->change->entry->id),
+            FIELD("entry_id", "8", event->change->account->id),
             FIELD("phone_number_id", "15", event->change->phone_number_id),
             FIELD("raw", "3", event->raw),
             FIELD("received_at", "11", received_at),

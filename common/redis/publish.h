@@ -5,8 +5,8 @@
  * XADD, some in a MULTI/EXEC, or, when they are many, the script. Pure: bytes go into a buffer,
  * nothing is sent.
  */
-#ifndef TICKSTREAM_REDIS_COMMAND_H
-#define TICKSTREAM_REDIS_COMMAND_H
+#ifndef TICKSTREAM_PUBLISH_H
+#define TICKSTREAM_PUBLISH_H
 
 #include "base/buffer.h"
 #include "stream/sink.h"

@@ -752,7 +752,7 @@ static void publish(Sink *base, Publication *publication)
         return;
     }
     if (payload && sink->keys.window &&
-        !seen_digests(payload, publication->arena, &publication->sink.seen)) {
+        !dedupe_digests(payload, publication->arena, &publication->sink.seen)) {
         fail(publication, ERROR_NO_MEMORY);
         return;
     }

@@ -117,7 +117,7 @@ bool redis_url_parse(Str text, RedisUrl *ret, Error *reterr)
         ok = parse_unix(str_from_offset(text, 7), &url);
     }
     if (!ok) {
-        return error_set(reterr, ERROR_BAD_REQUEST,
+        return error_set(reterr, ERROR_SETUP,
                          "must be redis://[user:password@]host[:port][/db] or "
                          "unix://[user:password@]/path[?db=n]");
     }

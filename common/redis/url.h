@@ -2,8 +2,8 @@
  * TICKSTREAM_REDIS_URL: redis://[[user]:password@]host[:port][/db],
  * unix://[user:password@]/path[?db=n], rediss://... with TLS.
  */
-#ifndef TICKSTREAM_REDIS_URL_H
-#define TICKSTREAM_REDIS_URL_H
+#ifndef TICKSTREAM_URL_H
+#define TICKSTREAM_URL_H
 
 #include "base/error.h"
 
@@ -17,7 +17,7 @@ typedef struct {
     char shown[300]; /* without user and password, for logs */
 } RedisUrl;
 
-/* Percent escapes in user, password and path are resolved. false with ERROR_BAD_REQUEST and a text.
+/* Percent escapes in user, password and path are resolved. false with ERROR_INVALID and a text.
  */
 bool redis_url_parse(Str url, RedisUrl *ret, Error *reterr);
 

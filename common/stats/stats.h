@@ -6,7 +6,7 @@
 #ifndef TICKSTREAM_STATS_H
 #define TICKSTREAM_STATS_H
 
-#include "base/error.h"
+#include "payload/reason.h"
 #include "base/text.h"
 
 #include <stdint.h>

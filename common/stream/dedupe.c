@@ -17,13 +17,13 @@ typedef struct {
     size_t mask;
     char *scratch;
     size_t room;
-    char (*next)[SEEN_DIGEST];
+    char (*next)[DEDUPE_DIGEST];
 } Digester;
 
 static bool digester_begin(Digester *digester, Arena *arena, size_t elements)
 {
     *digester = (Digester){.arena = arena};
-    digester->next = arena_alloc(arena, elements * SEEN_DIGEST);
+    digester->next = arena_alloc(arena, elements * DEDUPE_DIGEST);
     if (!digester->next || elements <= 1) {
         return digester->next != NULL;
     }
@@ -102,7 +102,7 @@ static bool digester_add(Digester *digester, char kind, const Str *fields, size_
         }
     }
     char *out = *digester->next++;
-    for (size_t i = 0; i < SEEN_DIGEST / 2; i++) {
+    for (size_t i = 0; i < DEDUPE_DIGEST / 2; i++) {
         *out++ = hex[digest[i] >> 4];
         *out++ = hex[digest[i] & 15];
     }
@@ -117,7 +117,7 @@ static bool add_statuses(Digester *digester, const Payload *payload)
         const Str fields[] = {
             status->id,           status->status,          status->timestamp,
             status->recipient_id, change->phone_number_id, change->display_phone_number,
-            change->entry->id,    change->field,           change->messaging_product,
+            change->account->id,  change->field,           change->messaging_product,
             payload->object,      status->errors,          status->extra};
         if (!digester_add(digester, 's', fields, sizeof(fields) / sizeof(fields[0]))) {
             return false;
@@ -143,7 +143,7 @@ static bool add_events(Digester *digester, const Payload *payload)
 {
     for (size_t i = 0; i < payload->event_count; i++) {
         const Change *change = payload->events[i].change;
-        const Str fields[] = {change->field, change->entry->id, change->phone_number_id,
+        const Str fields[] = {change->field, change->account->id, change->phone_number_id,
                               payload->events[i].raw};
         if (!digester_add(digester, 'e', fields, 4)) {
             return false;
@@ -152,14 +152,14 @@ static bool add_events(Digester *digester, const Payload *payload)
     return true;
 }
 
-bool seen_digests(const Payload *payload, Arena *arena, const char (**ret)[SEEN_DIGEST])
+bool dedupe_digests(const Payload *payload, Arena *arena, const char (**ret)[DEDUPE_DIGEST])
 {
     Digester digester;
     size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
     if (!digester_begin(&digester, arena, elements)) {
         return false;
     }
-    *ret = (const char(*)[SEEN_DIGEST])digester.next;
+    *ret = (const char(*)[DEDUPE_DIGEST])digester.next;
     return add_statuses(&digester, payload) && add_quarantined(&digester, payload) &&
            add_events(&digester, payload);
 }

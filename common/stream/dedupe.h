@@ -7,17 +7,17 @@
  * repeated, alone or among others, adds nothing. Quarantined elements are recognised by their
  * bytes, wherever they stand, events by all their fields.
  */
-#ifndef TICKSTREAM_SEEN_H
-#define TICKSTREAM_SEEN_H
+#ifndef TICKSTREAM_DEDUPE_H
+#define TICKSTREAM_DEDUPE_H
 
 #include "payload/payload.h"
 
-enum { SEEN_DIGEST = 32 }; /* hex digits */
+enum { DEDUPE_DIGEST = 32 }; /* hex digits */
 
 /*
  * The digests of all statuses, then of all quarantined elements, then of all events, not
  * terminated; the arena's. false: no memory.
  */
-bool seen_digests(const Payload *payload, Arena *arena, const char (**ret)[SEEN_DIGEST]);
+bool dedupe_digests(const Payload *payload, Arena *arena, const char (**ret)[DEDUPE_DIGEST]);
 
 #endif

@@ -53,7 +53,7 @@ void endpoint_serve(Exchange *exchange)
         endpoint->post(exchange);
         return;
     }
-    error_set(&error, ERROR_METHOD_NOT_ALLOWED, "this path does not know the method");
+    error_set(&error, ERROR_NOT_ALLOWED, "this path does not know the method");
     http_problem(exchange, &error,
                  endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET\r\n"));
 }

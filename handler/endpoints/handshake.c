@@ -38,21 +38,21 @@ bool handshake_parse(Str query, Arena *arena, Handshake *ret, Error *reterr)
 {
     Handshake handshake = {0};
     if (str_is_empty(query)) {
-        return error_set(reterr, ERROR_BAD_REQUEST,
+        return error_set(reterr, ERROR_INVALID,
                          "hub.mode, hub.verify_token and hub.challenge are missing");
     }
     if (query.len > LIMIT_QUERY) {
-        return error_set(reterr, ERROR_BAD_REQUEST, "the query is too long");
+        return error_set(reterr, ERROR_INVALID, "the query is too long");
     }
     while (query.ptr) {
         Str name, value = str_split(&query, '&');
         if (!decode(str_split(&value, '='), arena, &name) || !decode(value, arena, &value)) {
-            return error_set(reterr, ERROR_BAD_REQUEST,
+            return error_set(reterr, ERROR_INVALID,
                              "a parameter is not percent-encoded as it should be");
         }
         Str *parameter = find_parameter(&handshake, name);
         if (parameter && parameter->ptr) {
-            return error_set(reterr, ERROR_BAD_REQUEST, "a parameter is repeated");
+            return error_set(reterr, ERROR_INVALID, "a parameter is repeated");
         }
         if (parameter) {
             *parameter = value;
@@ -79,7 +79,7 @@ bool handshake_check(const Handshake *handshake, const Secrets *tokens, Error *r
     }
     if (str_is_empty(handshake->challenge) || handshake->challenge.len > LIMIT_CHALLENGE ||
         has_control(handshake->challenge)) {
-        return error_set(reterr, ERROR_BAD_REQUEST,
+        return error_set(reterr, ERROR_INVALID,
                          "hub.challenge is missing, too long or has control characters");
     }
     return true;

@@ -15,7 +15,7 @@ typedef struct {
     Str token;
 } Handshake;
 
-/* Reads a query string; the texts are the arena's. false: ERROR_BAD_REQUEST. */
+/* Reads a query string; the texts are the arena's. false: ERROR_INVALID. */
 bool handshake_parse(Str query, Arena *arena, Handshake *ret, Error *reterr);
 
 /* Is it one to answer with its challenge? false: ERROR_FORBIDDEN, before anything else is told, or

@@ -35,10 +35,10 @@ static bool check_length(const Exchange *exchange, Error *reterr)
         return error_no_memory(reterr);
     }
     if (!request->has_length) {
-        return error_set(reterr, ERROR_BAD_REQUEST, "the length of the body is not announced");
+        return error_set(reterr, ERROR_INVALID, "the length of the body is not announced");
     }
     if (request->incomplete) {
-        return error_set(reterr, ERROR_BAD_REQUEST, "the body is shorter or longer than announced");
+        return error_set(reterr, ERROR_INVALID, "the body is shorter or longer than announced");
     }
     if (server->requests_in_flight >= LIMIT_REQUESTS_IN_FLIGHT ||
         server->bytes_in_flight >= LIMIT_BYTES_IN_FLIGHT) {
@@ -70,7 +70,7 @@ static bool decode(Exchange *exchange, MediaType type, Error *reterr)
 {
     const Str body = exchange->request.body;
     if (str_is_empty(body)) {
-        return error_set(reterr, ERROR_BAD_REQUEST, "the body is empty");
+        return error_set(reterr, ERROR_INVALID, "the body is empty");
     }
     if (payload_decode(type, body, exchange->arena, &exchange->payload, reterr)) {
         return true;

@@ -124,7 +124,7 @@ int http_status(ErrorCode code)
     switch (code) {
     case ERROR_NONE:
         return 200;
-    case ERROR_BAD_REQUEST:
+    case ERROR_INVALID:
     case ERROR_MALFORMED:
         return 400;
     case ERROR_UNSIGNED:
@@ -133,7 +133,7 @@ int http_status(ErrorCode code)
         return 403;
     case ERROR_NOT_FOUND:
         return 404;
-    case ERROR_METHOD_NOT_ALLOWED:
+    case ERROR_NOT_ALLOWED:
         return 405;
     case ERROR_TOO_LARGE:
         return 413;
@@ -141,6 +141,7 @@ int http_status(ErrorCode code)
         return 415;
     case ERROR_UNAVAILABLE:
     case ERROR_NO_MEMORY:
+    case ERROR_SETUP:
         return 503;
     }
     return 503;

@@ -16,8 +16,7 @@ enum { BACKLOG = 4096, FIRST_INHERITED_FD = 3 };
 
 static bool fail(Error *reterr, const char *what, const char *address)
 {
-    return error_set(reterr, ERROR_UNAVAILABLE, "listen: %s: %s (%.80s)", what, strerror(errno),
-                     address);
+    return error_set(reterr, ERROR_SETUP, "listen: %s: %s (%.80s)", what, strerror(errno), address);
 }
 
 static bool is_unix(const char *address)
@@ -83,7 +82,7 @@ static bool set_owner(const Config *config, const char *path, Error *reterr)
     if (config->socket_group[0]) {
         const struct group *group = getgrnam(config->socket_group);
         if (!group) {
-            return error_set(reterr, ERROR_UNAVAILABLE, "listen: there is no group %s",
+            return error_set(reterr, ERROR_SETUP, "listen: there is no group %s",
                              config->socket_group);
         }
         if (chown(path, (uid_t)-1, group->gr_gid) != 0) {
@@ -97,7 +96,7 @@ static bool bind_unix(const Config *config, Listener *ret, Error *reterr)
 {
     struct sockaddr_un address = unix_address(config->listen);
     if (is_in_use(&address)) {
-        return error_set(reterr, ERROR_UNAVAILABLE, "listen: another process listens on %.100s",
+        return error_set(reterr, ERROR_SETUP, "listen: another process listens on %.100s",
                          address.sun_path);
     }
     remove_stale(address.sun_path);
@@ -127,8 +126,7 @@ static bool bind_tcp(const Config *config, Listener *ret, Error *reterr)
     const int on = 1;
     struct addrinfo *found = resolve(config->listen, AI_PASSIVE);
     if (!found) {
-        return error_set(reterr, ERROR_UNAVAILABLE, "listen: cannot resolve %.100s",
-                         config->listen);
+        return error_set(reterr, ERROR_SETUP, "listen: cannot resolve %.100s", config->listen);
     }
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
@@ -207,8 +205,7 @@ int listener_connect(const char *address, int timeout_seconds, Error *reterr)
         }
     }
     if (fd < 0) {
-        error_set(reterr, ERROR_UNAVAILABLE, "cannot connect to %.100s: %s", address,
-                  strerror(errno));
+        error_set(reterr, ERROR_SETUP, "cannot connect to %.100s: %s", address, strerror(errno));
     }
     return fd;
 }

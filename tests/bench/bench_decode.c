@@ -32,7 +32,7 @@ static size_t handle(MediaType type, Str body, const RedisKeys *keys, Arena *are
     buffer_clear(buffer);
     arena_reset(arena);
     if (!payload_decode(type, body, arena, &payload, &error) ||
-        (keys->window && !seen_digests(&payload, arena, &publication.sink.seen)) ||
+        (keys->window && !dedupe_digests(&payload, arena, &publication.sink.seen)) ||
         !command_publish(buffer, keys, &publication)) {
         return 0;
     }

@@ -52,7 +52,7 @@ static size_t count_commands(const Buffer *buffer)
     return commands;
 }
 
-static void check_commands(const Payload *payload, const char (*seen)[SEEN_DIGEST], Arena *arena)
+static void check_commands(const Payload *payload, const char (*seen)[DEDUPE_DIGEST], Arena *arena)
 {
     RedisKeys keys = {.stream = STR("s"),
                       .quarantine = STR("{s}:quarantine"),
@@ -75,11 +75,11 @@ static void check_commands(const Payload *payload, const char (*seen)[SEEN_DIGES
 
 void check_payload(const Payload *payload, Arena *arena)
 {
-    const char(*seen)[SEEN_DIGEST];
+    const char(*seen)[DEDUPE_DIGEST];
     for (size_t i = 0; i < payload->status_count; i++) {
         const StatusUpdate *status = &payload->statuses[i];
         CHECK(!str_is_empty(status->id) && !str_is_empty(status->status));
-        CHECK(status->change && status->change->entry);
+        CHECK(status->change && status->change->account);
         CHECK(is_json(status->errors, JSON_ARRAY) && is_json(status->extra, JSON_OBJECT));
     }
     for (size_t i = 0; i < payload->quarantined_count; i++) {
@@ -91,14 +91,14 @@ void check_payload(const Payload *payload, Arena *arena)
     for (size_t i = 0; i < payload->event_count; i++) {
         CHECK(is_json(payload->events[i].raw, JSON_OBJECT));
     }
-    CHECK(seen_digests(payload, arena, &seen));
+    CHECK(dedupe_digests(payload, arena, &seen));
     check_commands(payload, seen, arena);
 }
 
 void check_refusal(const Error *error, size_t body_len)
 {
     CHECK(error->code == ERROR_MALFORMED);
-    CHECK(error->reason > REASON_NONE && error->reason < REASON_COUNT);
+    CHECK(error_reason(error) > REASON_NONE && error_reason(error) < REASON_COUNT);
     CHECK(error->text[0] != '\0' && error->offset <= body_len);
     CHECK((error->line == 0) == (error->column == 0));
 }

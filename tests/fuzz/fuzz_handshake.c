@@ -11,11 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Handshake handshake;
     Error error;
     if (!handshake_parse(fuzz_text(data, size), fuzz_arena(), &handshake, &error)) {
-        CHECK(error.code == ERROR_BAD_REQUEST);
+        CHECK(error.code == ERROR_INVALID);
         return 0;
     }
     if (!handshake_check(&handshake, &tokens, &error)) {
-        CHECK(error.code == ERROR_FORBIDDEN || error.code == ERROR_BAD_REQUEST);
+        CHECK(error.code == ERROR_FORBIDDEN || error.code == ERROR_INVALID);
         return 0;
     }
     CHECK(str_eq(handshake.mode, STR("subscribe")));

@@ -30,7 +30,7 @@ static void check_json(Str body)
         return;
     }
     check_refusal(&error, body.len);
-    CHECK(!opinion.accepted || !is_object(body) || error.reason == REASON_TOO_MANY);
+    CHECK(!opinion.accepted || !is_object(body) || error_reason(&error) == REASON_TOO_MANY);
 }
 
 /* The same bytes as whatever a Content-Type may call them. */

@@ -154,7 +154,7 @@ static bool is_skipped_likewise(Str text, const Error *walked)
     json_begin(&scan, text, &error);
     bool ok = json_value(&scan, &value) && json_end(&scan);
     return ok == (walked->code == ERROR_NONE) && error.code == walked->code &&
-           error.reason == walked->reason && error.offset == walked->offset;
+           error_reason(&error) == error_reason(walked) && error.offset == walked->offset;
 }
 
 /* jansson's reader cannot put a NUL back that it has met at the end of a number or word. */
@@ -190,7 +190,7 @@ Opinion json_oracle(Str text)
     json_t *theirs = json_loadb(text.ptr, text.len,
                                 JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     Opinion opinion = {.accepted = accepted, .differ = reader.differ};
-    if (error.code != ERROR_NONE && error.reason == REASON_TOO_DEEP) {
+    if (error.code != ERROR_NONE && error_reason(&error) == REASON_TOO_DEEP) {
         opinion.differ = DIFFER_DEPTH;
     } else if (error.code != ERROR_NONE && is_overlooked_nul(text, error.offset)) {
         opinion.differ = DIFFER_NUL_BYTE;

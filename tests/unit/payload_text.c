@@ -34,7 +34,7 @@ static void print_member(FILE *out, const char *name, Str value)
 
 static void print_envelope(FILE *out, const Change *change)
 {
-    print_member(out, "entry", change->entry->id);
+    print_member(out, "entry", change->account->id);
     print_member(out, "field", change->field);
     print_member(out, "product", change->messaging_product);
     print_member(out, "display", change->display_phone_number);
@@ -93,10 +93,10 @@ static void print_failure(FILE *out, const Error *error, bool verbose)
     } else if (error->code != ERROR_MALFORMED) {
         fprintf(out, "unexpected error %d\n", (int)error->code);
     } else if (verbose) {
-        fprintf(out, "malformed %.*s %zu:%zu %zu %s\n", STR_ARG(reason_word(error->reason)),
+        fprintf(out, "malformed %.*s %zu:%zu %zu %s\n", STR_ARG(reason_word(error_reason(error))),
                 error->line, error->column, error->offset, error->text);
     } else {
-        fprintf(out, "malformed %.*s\n", STR_ARG(reason_word(error->reason)));
+        fprintf(out, "malformed %.*s\n", STR_ARG(reason_word(error_reason(error))));
     }
 }
 

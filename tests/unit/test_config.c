@@ -207,7 +207,7 @@ static void test_values(void **state)
                  cases[i].want ? cases[i].want : "");
         bool named = strstr(error.text, cases[i].name) != NULL;
         bool ok = cases[i].want ? text && strstr(text, line)
-                                : !config && error.code == ERROR_BAD_REQUEST && named;
+                                : !config && error.code == ERROR_SETUP && named;
         if (!ok) {
             print_error("%s: got %s %s\n", setting, text ? text : "an error", error.text);
             wrong++;

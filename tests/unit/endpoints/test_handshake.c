@@ -42,18 +42,18 @@ static const struct {
      ERROR_FORBIDDEN, NULL},
     {"names have a case", "Hub.Mode=subscribe&hub.verify_token=token&hub.challenge=1",
      ERROR_FORBIDDEN, NULL},
-    {"no challenge", "hub.mode=subscribe&hub.verify_token=token", ERROR_BAD_REQUEST, NULL},
-    {"an empty one", OK "", ERROR_BAD_REQUEST, NULL},
-    {"a line end", OK "1%0d%0aSet-Cookie:x", ERROR_BAD_REQUEST, NULL},
-    {"NUL", OK "1%00", ERROR_BAD_REQUEST, NULL},
-    {"DEL", OK "1%7f", ERROR_BAD_REQUEST, NULL},
-    {"two challenges", OK "1&hub.challenge=1", ERROR_BAD_REQUEST, NULL},
-    {"two tokens", OK "1&hub.verify_token=token", ERROR_BAD_REQUEST, NULL},
-    {"two modes, one empty", "hub.mode&" OK "1", ERROR_BAD_REQUEST, NULL},
-    {"nothing", "", ERROR_BAD_REQUEST, NULL},
-    {"a bad escape", OK "%4", ERROR_BAD_REQUEST, NULL},
-    {"one that is not hex", OK "%4g", ERROR_BAD_REQUEST, NULL},
-    {"in a parameter that nobody knows", "x=%&" OK "1", ERROR_BAD_REQUEST, NULL},
+    {"no challenge", "hub.mode=subscribe&hub.verify_token=token", ERROR_INVALID, NULL},
+    {"an empty one", OK "", ERROR_INVALID, NULL},
+    {"a line end", OK "1%0d%0aSet-Cookie:x", ERROR_INVALID, NULL},
+    {"NUL", OK "1%00", ERROR_INVALID, NULL},
+    {"DEL", OK "1%7f", ERROR_INVALID, NULL},
+    {"two challenges", OK "1&hub.challenge=1", ERROR_INVALID, NULL},
+    {"two tokens", OK "1&hub.verify_token=token", ERROR_INVALID, NULL},
+    {"two modes, one empty", "hub.mode&" OK "1", ERROR_INVALID, NULL},
+    {"nothing", "", ERROR_INVALID, NULL},
+    {"a bad escape", OK "%4", ERROR_INVALID, NULL},
+    {"one that is not hex", OK "%4g", ERROR_INVALID, NULL},
+    {"in a parameter that nobody knows", "x=%&" OK "1", ERROR_INVALID, NULL},
 };
 
 static const Secrets tokens = {.count = 2, .texts = {STR_INIT("a b"), STR_INIT("token")}};
@@ -97,9 +97,9 @@ static void test_lengths(void **state)
     assert_int_equal(answer((Str){query, before + LIMIT_CHALLENGE}, arena, &tokens, &handshake),
                      ERROR_NONE);
     assert_int_equal(answer((Str){query, before + LIMIT_CHALLENGE + 1}, arena, &tokens, &handshake),
-                     ERROR_BAD_REQUEST);
+                     ERROR_INVALID);
     assert_int_equal(answer((Str){query, LIMIT_QUERY + 1}, arena, &tokens, &handshake),
-                     ERROR_BAD_REQUEST);
+                     ERROR_INVALID);
     arena_free(arena);
 }
 

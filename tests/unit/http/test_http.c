@@ -73,12 +73,12 @@ static const struct {
     int status;
     const char *type, *title;
 } problems[] = {
-    {ERROR_BAD_REQUEST, 400, "bad-request", "Bad Request"},
+    {ERROR_INVALID, 400, "bad-request", "Bad Request"},
     {ERROR_MALFORMED, 400, "bad-request", "Bad Request"},
     {ERROR_UNSIGNED, 401, "unauthorized", "Unauthorized"},
     {ERROR_FORBIDDEN, 403, "forbidden", "Forbidden"},
     {ERROR_NOT_FOUND, 404, "not-found", "Not Found"},
-    {ERROR_METHOD_NOT_ALLOWED, 405, "method-not-allowed", "Method Not Allowed"},
+    {ERROR_NOT_ALLOWED, 405, "method-not-allowed", "Method Not Allowed"},
     {ERROR_TOO_LARGE, 413, "payload-too-large", "Payload Too Large"},
     {ERROR_UNKNOWN_TYPE, 415, "unsupported-media-type", "Unsupported Media Type"},
     {ERROR_UNAVAILABLE, 503, "unavailable", "Service Unavailable"},

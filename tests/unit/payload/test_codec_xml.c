@@ -530,7 +530,7 @@ static void test_large(void **state)
     memcpy(broken + body.len - 3, "x>!", 3);
     body.ptr = broken;
     assert_false(xml_decode(body, arena, &payload, &error));
-    assert_int_equal(error.reason, REASON_SYNTAX);
+    assert_int_equal(error_reason(&error), REASON_SYNTAX);
     assert_int_equal(error.line, 40001);
     assert_in_range(error.offset, body.len - 4, body.len);
     arena_reset(arena);

@@ -146,7 +146,7 @@ static void test_error_positions(void **state)
         JsonValue value;
         Error error;
         assert_false(scan_all(cases[i].text, &value, &error));
-        if (error.code != ERROR_MALFORMED || error.reason != cases[i].reason ||
+        if (error.code != ERROR_MALFORMED || error_reason(&error) != cases[i].reason ||
             error.line != cases[i].line || error.column != cases[i].column ||
             error.offset != cases[i].offset || strcmp(error.text, cases[i].want) != 0) {
             fail_msg("%s: %zu:%zu %zu %s", cases[i].label, error.line, error.column, error.offset,
@@ -182,7 +182,7 @@ static void test_depth(void **state)
         Error error;
         assert_true(scan_nested(LIMIT_DEPTH, by_walking, &error));
         assert_false(scan_nested(LIMIT_DEPTH + 1, by_walking, &error));
-        assert_int_equal(error.reason, REASON_TOO_DEEP);
+        assert_int_equal(error_reason(&error), REASON_TOO_DEEP);
         assert_int_equal(error.offset, LIMIT_DEPTH);
     }
 }

@@ -45,8 +45,8 @@ static const Str none = {NULL, 0};
 static void test_statuses(void **state)
 {
     (void)state;
-    Entry *entry = builder_add_entry(&builder);
-    Change *change = builder_add_change(&builder, entry);
+    Account *account = builder_add_account(&builder);
+    Change *change = builder_add_change(&builder, account);
     StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
     assert_true(builder_add_status(&builder, &status, none));
     status = (StatusUpdate){.change = change,
@@ -59,7 +59,7 @@ static void test_statuses(void **state)
         str_eq(payload.statuses[0].errors, STR("[]"))); /* absent ones get their empty text */
     assert_true(str_eq(payload.statuses[0].extra, STR("{}")));
     change->field = STR("f"); /* what comes later in the body is filled in later */
-    entry->id = STR("1");
+    account->id = STR("1");
     assert_payload("status id='a' status='s' entry='1' field='f'\n"
                    "status id='b' status='s' errors=[1] extra={\"x\":1} entry='1' field='f'\n");
 }
@@ -149,7 +149,7 @@ static void test_finish_change(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         builder_begin(&builder, arena, &payload, &error);
-        Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+        Change *change = builder_add_change(&builder, builder_add_account(&builder));
         const Mark mark = builder_mark(&builder);
         const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
         change->field = str_from(cases[i].field);
@@ -164,7 +164,7 @@ static void test_finish_change(void **state)
 static void test_rendered_event(void **state)
 {
     (void)state;
-    Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+    Change *change = builder_add_change(&builder, builder_add_account(&builder));
     const Mark mark = builder_mark(&builder);
     change->field = STR("f\n");
     change->messaging_product = STR("m");
@@ -181,7 +181,7 @@ static void test_rendered_event(void **state)
 static void test_rollback(void **state)
 {
     (void)state;
-    Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+    Change *change = builder_add_change(&builder, builder_add_account(&builder));
     StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
     assert_true(builder_add_status(&builder, &status, none));
     const Mark mark = builder_mark(&builder);
@@ -200,9 +200,9 @@ static void test_rollback(void **state)
 static void test_limit(void **state)
 {
     (void)state;
-    Entry *entry = builder_add_entry(&builder);
+    Account *account = builder_add_account(&builder);
     const StatusUpdate status = {
-        .change = builder_add_change(&builder, entry), .id = STR("a"), .status = STR("s")};
+        .change = builder_add_change(&builder, account), .id = STR("a"), .status = STR("s")};
     for (size_t i = 2; i < LIMIT_ITEMS - 1; i++) {
         assert_true(builder_add_status(&builder, &status, none));
     }
@@ -210,11 +210,11 @@ static void test_limit(void **state)
     const Builder full = builder;
     assert_false(builder_add_status(&builder, &status, none));
     assert_int_equal(error.code, ERROR_MALFORMED);
-    assert_int_equal(error.reason, REASON_TOO_MANY);
+    assert_int_equal(error_reason(&error), REASON_TOO_MANY);
     builder = full;
-    assert_null(builder_add_entry(&builder));
+    assert_null(builder_add_account(&builder));
     builder = full;
-    assert_null(builder_add_change(&builder, entry));
+    assert_null(builder_add_change(&builder, account));
     builder = full;
     assert_false(builder_quarantine(&builder, REASON_WRONG_SHAPE, AT_ENTRY, STR("1")));
     assert_true(arena_size(arena) < LIMIT_ARENA);
@@ -224,7 +224,7 @@ static void test_limit(void **state)
 static void test_size(void **state)
 {
     (void)state;
-    Change *change = builder_add_change(&builder, builder_add_entry(&builder));
+    Change *change = builder_add_change(&builder, builder_add_account(&builder));
     const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
     assert_int_equal(payload_size(&payload), 0);
     assert_true(builder_add_status(&builder, &status, none));
@@ -267,8 +267,8 @@ static void test_whole_body_without_memory(void **state)
 static bool build(void)
 {
     builder_begin(&builder, arena, &payload, &error);
-    Entry *entry = builder_add_entry(&builder);
-    Change *change = entry ? builder_add_change(&builder, entry) : NULL;
+    Account *account = builder_add_account(&builder);
+    Change *change = account ? builder_add_change(&builder, account) : NULL;
     const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
     for (size_t i = 0; change && i < 300; i++) {
         if (!builder_add_status(&builder, &status, none) ||

@@ -8,13 +8,13 @@
 #include <string.h>
 
 /* A payload with one of each kind: two statuses of one change, a quarantined one, an event. */
-static const Entry entry = {.id = STR_INIT("E")};
-static const Change change = {.entry = &entry,
+static const Account account = {.id = STR_INIT("E")};
+static const Change change = {.account = &account,
                               .field = STR_INIT("messages"),
                               .messaging_product = STR_INIT("whatsapp"),
                               .display_phone_number = STR_INIT("+1 2"),
                               .phone_number_id = STR_INIT("P")};
-static const Change other_change = {.entry = &entry, .field = STR_INIT("f")};
+static const Change other_change = {.account = &account, .field = STR_INIT("f")};
 static StatusUpdate statuses[] = {
     {&change, STR_INIT("a"), STR_INIT("sent"), STR_INIT("7"), STR_INIT("r"), STR_INIT("[]"),
      STR_INIT("{}")},

@@ -73,7 +73,7 @@ static void test_urls(void **state)
             assert_int_equal(url.tls, strncmp(cases[i].url, "rediss:", 7) == 0);
             assert_int_equal(url.unix_socket, strncmp(cases[i].url, "unix:", 5) == 0);
         } else {
-            assert_int_equal(error.code, ERROR_BAD_REQUEST);
+            assert_int_equal(error.code, ERROR_SETUP);
             assert_true(error.text[0] != '\0');
         }
         if (strcmp(got, cases[i].want ? cases[i].want : "refused") != 0) {

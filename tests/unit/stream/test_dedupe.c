@@ -15,7 +15,7 @@ enum { MOST = 32 };
 /* The digests of a JSON body. */
 typedef struct {
     size_t count;
-    char digests[MOST][SEEN_DIGEST];
+    char digests[MOST][DEDUPE_DIGEST];
 } Seen;
 
 static Seen seen_of(const char *body)
@@ -23,21 +23,21 @@ static Seen seen_of(const char *body)
     Arena *arena = arena_new();
     Payload payload;
     Error error;
-    const char(*digests)[SEEN_DIGEST];
+    const char(*digests)[DEDUPE_DIGEST];
     Seen seen;
     assert_non_null(arena);
     assert_true(json_decode(str_from(body), arena, &payload, &error));
-    assert_true(seen_digests(&payload, arena, &digests));
+    assert_true(dedupe_digests(&payload, arena, &digests));
     seen.count = payload.status_count + payload.quarantined_count + payload.event_count;
     assert_true(seen.count <= MOST);
-    memcpy(seen.digests, digests, seen.count * SEEN_DIGEST);
+    memcpy(seen.digests, digests, seen.count * DEDUPE_DIGEST);
     arena_free(arena);
     return seen;
 }
 
 static bool same(const char *a, const char *b)
 {
-    return memcmp(a, b, SEEN_DIGEST) == 0;
+    return memcmp(a, b, DEDUPE_DIGEST) == 0;
 }
 
 #define BODY(statuses)                                                                             \
@@ -51,7 +51,7 @@ static void test_form(void **state)
     (void)state;
     Seen seen = seen_of(BODY(A));
     assert_int_equal(seen.count, 1);
-    for (size_t i = 0; i < SEEN_DIGEST; i++) {
+    for (size_t i = 0; i < DEDUPE_DIGEST; i++) {
         assert_non_null(memchr("0123456789abcdef", seen.digests[0][i], 16));
     }
 }
@@ -62,7 +62,7 @@ static void test_equal_ones(void **state)
     (void)state;
     Seen three = seen_of(BODY(A "," B "," A "," A)), again = seen_of(BODY(A "," B "," A "," A)),
          other = seen_of(BODY(B "," A "," A));
-    assert_memory_equal(three.digests, again.digests, 4 * SEEN_DIGEST);
+    assert_memory_equal(three.digests, again.digests, 4 * DEDUPE_DIGEST);
     for (size_t i = 0; i < 4; i++) {
         for (size_t k = 0; k < i; k++) {
             assert_false(same(three.digests[i], three.digests[k]));
@@ -145,7 +145,7 @@ static void test_many(void **state)
     Arena *arena = arena_new();
     Payload payload;
     Error error;
-    const char(*digests)[SEEN_DIGEST];
+    const char(*digests)[DEDUPE_DIGEST];
     assert_non_null(arena);
     Text text = text_begin(arena);
     text_add(&text, STR("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":["));
@@ -154,7 +154,7 @@ static void test_many(void **state)
     }
     text_add(&text, STR("]}}]}]}"));
     assert_true(json_decode(text_finish(&text), arena, &payload, &error));
-    assert_true(seen_digests(&payload, arena, &digests));
+    assert_true(dedupe_digests(&payload, arena, &digests));
     for (size_t i = 0; i < 2000; i++) {
         for (size_t k = 0; k < i; k++) {
             assert_false(same(digests[i], digests[k]));
@@ -173,16 +173,16 @@ static void test_failing_malloc(void **state)
         Arena *arena = arena_new(), *small = small_arena(left);
         Payload payload;
         Error error;
-        const char(*digests)[SEEN_DIGEST];
+        const char(*digests)[DEDUPE_DIGEST];
         assert_non_null(arena);
         assert_true(json_decode(str_from(body), arena, &payload, &error));
         failing_malloc_begin(0, FAIL_FOREVER);
-        ok = seen_digests(&payload, small, &digests);
+        ok = dedupe_digests(&payload, small, &digests);
         failing_malloc_end();
         if (ok) {
-            assert_memory_equal(digests, want.digests, want.count * SEEN_DIGEST);
+            assert_memory_equal(digests, want.digests, want.count * DEDUPE_DIGEST);
         }
-        assert_true(!ok || left > want.count * SEEN_DIGEST);
+        assert_true(!ok || left > want.count * DEDUPE_DIGEST);
         arena_free(arena);
         arena_free(small);
     }
