@@ -1,5 +1,7 @@
 #include "base/loop.h"
 
+#include "base/owner.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -66,7 +68,16 @@ uint64_t loop_clock_ns(void)
     return uv_hrtime();
 }
 
+int64_t loop_clock_ms(void)
+{
+    return (int64_t)(uv_hrtime() / 1000000);
+}
+
 /* Every handle is the first member of a heap object of ours, which goes with it. */
+_Static_assert(offsetof(Watch, uv) == 0 && offsetof(Timer, uv) == 0 &&
+                   offsetof(AfterEvents, uv) == 0,
+               "free_handle() takes the handle for the object");
+
 static void free_handle(uv_handle_t *handle)
 {
     free(handle);
@@ -74,11 +85,11 @@ static void free_handle(uv_handle_t *handle)
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    Watch *watch = (Watch *)poll;
+    Watch *watch = OWNER_OF(poll, Watch, uv);
     int happened =
         (events & UV_READABLE ? LOOP_READABLE : 0) | (events & UV_WRITABLE ? LOOP_WRITABLE : 0);
-    if (status !=
-        0) { /* libuv stops the handle after an error: let the owner meet it in his next read */
+    /* libuv stops the handle after an error: the owner meets it in his next read. */
+    if (status != 0) {
         happened = watch->wanted;
         watch->wanted = 0;
     }
@@ -125,7 +136,7 @@ Watch *watch_close(Watch *watch)
 
 static void on_timer(uv_timer_t *uv)
 {
-    Timer *timer = (Timer *)uv;
+    Timer *timer = OWNER_OF(uv, Timer, uv);
     timer->expired(timer->arg);
 }
 
@@ -165,7 +176,7 @@ Timer *timer_close(Timer *timer)
 
 static void on_check(uv_check_t *check)
 {
-    AfterEvents *after = (AfterEvents *)check;
+    AfterEvents *after = OWNER_OF(check, AfterEvents, uv);
     after->hook(after->arg);
 }
 
@@ -196,8 +207,8 @@ static const struct addrinfo *pick_address(const struct addrinfo *found, unsigne
 
 static void on_resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
 {
-    Resolution *resolution = (Resolution *)uv;
-    Loop *loop = (Loop *)uv->loop;
+    Resolution *resolution = OWNER_OF(uv, Resolution, uv);
+    Loop *loop = OWNER_OF(uv->loop, Loop, uv);
     char text[INET6_ADDRSTRLEN];
     const struct addrinfo *picked = status == 0 ? pick_address(found, resolution->attempt) : NULL;
     bool ok = picked && uv_ip_name(picked->ai_addr, text, sizeof(text)) == 0;
@@ -236,8 +247,8 @@ static void close_handle(uv_handle_t *handle, void *unused)
 
 Loop *loop_free(Loop *loop)
 {
-    if (loop && loop->resolutions ==
-                    0) { /* else one may take its time; the process is about to end anyway */
+    /* A look-up may take its time, and the process is about to end: the loop is left to it. */
+    if (loop && loop->resolutions == 0) {
         uv_walk(&loop->uv, close_handle, NULL);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
         uv_loop_close(&loop->uv);

@@ -25,8 +25,13 @@ Loop *loop_new(void);
 void loop_run(Loop *loop);
 void loop_stop(Loop *loop);
 
-/* The time at which this turn of the loop began, and the exact time. */
+/*
+ * The time at which this turn of the loop began, and the exact time, in milliseconds since the same
+ * moment: loop_clock_ms() - loop_now() is how long the turn has taken, up to a millisecond less
+ * exact. The exact time in nanoseconds is for durations.
+ */
 int64_t loop_now(const Loop *loop);
+int64_t loop_clock_ms(void);
 uint64_t loop_clock_ns(void);
 
 /*
