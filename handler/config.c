@@ -70,7 +70,7 @@ static bool parse_address(const Setting *setting, Str text, Config *config)
 {
     bool is_unix = str_starts_with(text, STR("unix:"));
     if (is_unix) {
-        return text.len > 5 && text.len - 5 < 108 && text.ptr[5] == '/' &&
+        return text.len > 5 && text.len - 5 < LIMIT_UNIX_PATH && text.ptr[5] == '/' &&
                parse_text(setting, text, config);
     }
     size_t colon = text.len;
@@ -250,14 +250,11 @@ static bool find_word(Str text, const char *const *words, int count, int *ret)
     return false;
 }
 
-static const char *const levels[] = {"debug", "info", "warn", "error"};
-static const char *const formats[] = {"logfmt", "json"};
-
 static bool parse_level(const Setting *setting, Str text, Config *config)
 {
     int level;
     (void)setting;
-    if (!find_word(text, levels, 4, &level)) {
+    if (!find_word(text, log_level_names, LOG_LEVELS, &level)) {
         return false;
     }
     config->log_level = (LogLevel)level;
@@ -267,14 +264,14 @@ static bool parse_level(const Setting *setting, Str text, Config *config)
 static void print_level(const Setting *setting, const Config *config)
 {
     (void)setting;
-    printf("%s", levels[config->log_level]);
+    printf("%s", log_level_names[config->log_level]);
 }
 
 static bool parse_format(const Setting *setting, Str text, Config *config)
 {
     int format;
     (void)setting;
-    if (!find_word(text, formats, 2, &format)) {
+    if (!find_word(text, log_format_names, LOG_FORMATS, &format)) {
         return false;
     }
     config->log_format = (LogFormat)format;
@@ -284,7 +281,7 @@ static bool parse_format(const Setting *setting, Str text, Config *config)
 static void print_format(const Setting *setting, const Config *config)
 {
     (void)setting;
-    printf("%s", formats[config->log_format]);
+    printf("%s", log_format_names[config->log_format]);
 }
 
 #define FIELD(name) offsetof(Config, name), sizeof(((Config *)0)->name), 0

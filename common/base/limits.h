@@ -63,11 +63,44 @@ enum {
     /* Seconds that a FastCGI peer may need to hand over one request; then its connection is cut. */
     LIMIT_RECEIVE_SECONDS = 3,
 
+    /*
+     * In the middle of a request a FastCGI peer is cut off when it has sent nothing for so many
+     * milliseconds, or when later than that after its beginning fewer bytes a second have come.
+     * nginx sends what lies complete in its buffers, which takes milliseconds; 10 s outlast a
+     * machine that hangs for a moment.
+     */
+    LIMIT_RECEIVE_MS = 10000,
+    LIMIT_RECEIVE_RATE = 4096,
+
+    /* Bytes of all parameters of one FastCGI request: nginx's are a few KiB, of which the client's
+       headers, at most 32 KiB there, are the largest part. */
+    LIMIT_FCGI_PARAMS = 128 << 10,
+
+    /* Bytes of one management record (FCGI_GET_VALUES), which has three short names. */
+    LIMIT_FCGI_VALUES = 8 << 10,
+
+    /* A turn of the loop begins no further request after so many milliseconds, and reads no more
+       bytes from one peer: so timers, signals and the others wait no longer than that. */
+    LIMIT_TURN_MS = 20,
+    LIMIT_TURN_BYTES = 1 << 20,
+
     /* Kept by an idle arena between requests; what a big body needed beyond it is given back. */
     LIMIT_ARENA_KEPT = 64 << 10,
 
     /* Kept by the command buffer between writes. */
     LIMIT_BUFFER_KEPT = 1 << 20,
+
+    /* Bytes of commands that wait to leave for Redis when it takes them slower than they come; more
+       is answered 503. Twice LIMIT_COMMANDS, so that the largest body is not refused on its own. */
+    LIMIT_UNSENT = 64 << 20,
+
+    /* Elements and bytes of one reply of Redis. The longest that is asked for is a page of entries;
+       a server that sends more has lost its way, and its connection is closed. */
+    LIMIT_REPLY_ITEMS = 1 << 16,
+    LIMIT_REPLY_BYTES = 64 << 20,
+
+    /* The path of a unix socket with its NUL: sizeof(sun_path), the same on every Linux. */
+    LIMIT_UNIX_PATH = 108,
 
     /* Text of a quarantine entry's detail, of a log line's value, of an error. */
     LIMIT_TEXT = 160,

@@ -12,8 +12,9 @@ static LogLevel log_level = LOG_INFO;
 static LogFormat log_format = LOG_LOGFMT;
 static const char *log_process = "master";
 
-static const char *const level_names[] = {
+const char *const log_level_names[LOG_LEVELS] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+const char *const log_format_names[LOG_FORMATS] = {[LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json"};
 
 void log_setup(LogLevel level, LogFormat format)
 {
@@ -70,10 +71,10 @@ static void write_line(LogLevel level, unsigned left_out, const char *format, va
     if (log_format == LOG_JSON) {
         n = snprintf(line, sizeof(line),
                      "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"msg\":\"%s\"}\n",
-                     time_text, level_names[level], log_process, quoted);
+                     time_text, log_level_names[level], log_process, quoted);
     } else {
         n = snprintf(line, sizeof(line), "time=%s level=%s process=\"%s\" msg=\"%s\"\n", time_text,
-                     level_names[level], log_process, quoted);
+                     log_level_names[level], log_process, quoted);
     }
     size_t room = sizeof(line) - 1;
     ssize_t written = write(STDERR_FILENO, line, (size_t)n < room ? (size_t)n : room);

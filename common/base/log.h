@@ -8,8 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
-typedef enum { LOG_LOGFMT, LOG_JSON } LogFormat;
+typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVELS } LogLevel;
+typedef enum { LOG_LOGFMT, LOG_JSON, LOG_FORMATS } LogFormat;
+
+/* How they are called, in lines and in the configuration. */
+extern const char *const log_level_names[LOG_LEVELS];
+extern const char *const log_format_names[LOG_FORMATS];
 
 /* What is logged, and how. process names this process in every line: "master", "worker 1"; borrowed
  * for ever. */

@@ -99,7 +99,7 @@ static bool parse_unix(Str rest, RedisUrl *url)
         }
         path = str_from_offset(path, slash);
     }
-    if (!path.len || path.ptr[0] != '/' || !copy_part(path, url->host, 108)) {
+    if (!path.len || path.ptr[0] != '/' || !copy_part(path, url->host, LIMIT_UNIX_PATH)) {
         return false;
     }
     return !query.ptr || (str_starts_with(query, STR("db=")) &&
