@@ -16,11 +16,10 @@ Q := $(if $(V),,@)
 BUILD := build/$(CC)-$(MODE)
 PROGRAM := $(BUILD)/tickstream
 
-PACKAGES := libuv fcgi jansson libxml-2.0 hiredis libcrypto
+PACKAGES := libuv fcgi jansson libxml-2.0 hiredis libssl libcrypto
 # Debian's libfcgi has had its .pc file under two names.
 PKG_CONFIG ?= pkg-config
 FOUND := $(foreach p,$(PACKAGES),$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo $(p)))
-HAS_TLS := $(shell $(PKG_CONFIG) --exists hiredis_ssl 2>/dev/null && echo yes)
 
 # Flags that some of our compilers do not know are tried first.
 probe = $(shell echo 'int x;' | $(CC) -Werror $(1) -c -x c - -o /dev/null 2>/dev/null && echo '$(1)')
@@ -35,11 +34,11 @@ OPTIMIZE_debug := -O0 -g3
 OPTIMIZE_asan := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 OPTIMIZE_fuzz := $(OPTIMIZE_asan) -fsanitize=fuzzer-no-link
 
-ALL_CPPFLAGS := -D_GNU_SOURCE -DTICKSTREAM_VERSION='"$(VERSION)"' $(if $(HAS_TLS),-DTICKSTREAM_REDIS_TLS) \
+ALL_CPPFLAGS := -D_GNU_SOURCE -DTICKSTREAM_VERSION='"$(VERSION)"' \
     -Icommon -Ihandler -I$(BUILD) $(if $(FOUND),$(shell $(PKG_CONFIG) --cflags $(FOUND))) $(CPPFLAGS)
 ALL_CFLAGS := -std=c17 $(OPTIMIZE_$(MODE)) $(HARDENING) $(WARNINGS) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(filter -fsanitize=address%,$(OPTIMIZE_$(MODE))) $(LDFLAGS)
-LIBS := $(if $(filter fcgi,$(FOUND)),,-lfcgi) $(if $(HAS_TLS),$(shell $(PKG_CONFIG) --libs hiredis_ssl)) \
+LIBS := $(if $(filter fcgi,$(FOUND)),,-lfcgi) \
     $(if $(FOUND),$(shell $(PKG_CONFIG) --libs $(FOUND)))
 
 # All files below a folder with one of the endings: $(call below,common handler,*.c *.h).

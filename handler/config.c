@@ -1,7 +1,5 @@
 #include "config.h"
 
-#include "redis/sink_redis.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -485,10 +483,6 @@ static bool check_together(const Config *config, Error *reterr)
     if (config->app_secrets.count == 0 && !config->allow_unsigned) {
         return bad(reterr, PREFIX "APP_SECRET: none is set; " PREFIX
                                   "ALLOW_UNSIGNED=true takes unsigned requests");
-    }
-    if (config->redis.tls && !sink_redis_has_tls()) {
-        return bad(reterr, PREFIX
-                   "REDIS_URL: rediss:// needs a hiredis with TLS, which this build has not");
     }
     if (strcmp(config->events_stream, config->stream) == 0) {
         return bad(reterr, PREFIX "EVENTS_STREAM: must be another one than " PREFIX "STREAM");

@@ -31,12 +31,12 @@ typedef struct {
     void *arg;
 } AfterEvents;
 
-typedef struct {
+struct Resolution {
     uv_getaddrinfo_t uv;
     unsigned attempt;
-    void (*resolved)(void *arg, const char *address);
+    void (*resolved)(void *arg, const char *address); /* NULL: nobody asks any more */
     void *arg;
-} Resolution;
+};
 
 Loop *loop_new(void)
 {
@@ -214,27 +214,37 @@ static void on_resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *found
     bool ok = picked && uv_ip_name(picked->ai_addr, text, sizeof(text)) == 0;
     uv_freeaddrinfo(found);
     loop->resolutions--;
-    resolution->resolved(resolution->arg, ok ? text : NULL);
+    if (resolution->resolved) {
+        resolution->resolved(resolution->arg, ok ? text : NULL);
+    }
     free(resolution);
 }
 
-bool loop_resolve(Loop *loop, const char *host, unsigned attempt,
-                  void (*resolved)(void *arg, const char *address), void *arg)
+Resolution *loop_resolve(Loop *loop, const char *host, unsigned attempt,
+                         void (*resolved)(void *arg, const char *address), void *arg)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     Resolution *resolution = calloc(1, sizeof(*resolution));
     if (!resolution) {
-        return false;
+        return NULL;
     }
     resolution->attempt = attempt;
     resolution->resolved = resolved;
     resolution->arg = arg;
     if (uv_getaddrinfo(&loop->uv, &resolution->uv, on_resolved, host, NULL, &hints) != 0) {
         free(resolution);
-        return false;
+        return NULL;
     }
     loop->resolutions++;
-    return true;
+    return resolution;
+}
+
+Resolution *resolution_forget(Resolution *resolution)
+{
+    if (resolution) {
+        resolution->resolved = NULL;
+    }
+    return NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *unused)

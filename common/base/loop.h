@@ -15,6 +15,7 @@
 typedef struct Loop Loop;
 typedef struct Watch Watch;
 typedef struct Timer Timer;
+typedef struct Resolution Resolution;
 
 enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
 
@@ -63,11 +64,15 @@ bool loop_after_events(Loop *loop, void (*hook)(void *arg), void *arg);
 
 /*
  * Resolves a host name without blocking and calls resolved(arg, address): one of its addresses as
- * text, another with each attempt (0, 1, ...), or NULL. A running look-up cannot be taken back: arg
- * must live as long as the loop. false = not even begun.
+ * text, another with each attempt (0, 1, ...), or NULL. What is returned is gone when resolved() is
+ * called. NULL = not even begun.
  */
-bool loop_resolve(Loop *loop, const char *host, unsigned attempt,
-                  void (*resolved)(void *arg, const char *address), void *arg);
+Resolution *loop_resolve(Loop *loop, const char *host, unsigned attempt,
+                         void (*resolved)(void *arg, const char *address), void *arg);
+
+/* A look-up that runs cannot be stopped, but its answer is dropped from now on. Takes NULL; returns
+ * NULL. */
+Resolution *resolution_forget(Resolution *resolution);
 
 /* Closes all that is left and frees the loop, unless a look-up is still under way; takes NULL;
  * returns NULL. */

@@ -117,10 +117,6 @@ bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error 
         move_position(reterr, skipped);
         return false;
     }
-    if (payload_size(ret) > LIMIT_COMMANDS) {
-        return error_malformed(reterr, REASON_TOO_MUCH,
-                               "its entries would occupy more than %d bytes", (int)LIMIT_COMMANDS);
-    }
     return true;
 }
 

@@ -235,36 +235,6 @@ bool builder_finish_change(Builder *builder, const Change *change, Mark mark, St
     return append_event(builder, change, raw);
 }
 
-/* Field names, lengths and line ends of one entry on the wire. */
-enum { ENTRY_OVERHEAD = 360 };
-
-static size_t envelope_size(const Payload *payload, const Change *change)
-{
-    return payload->object.len + change->account->id.len + change->field.len +
-           change->messaging_product.len + change->display_phone_number.len +
-           change->phone_number_id.len;
-}
-
-size_t payload_size(const Payload *payload)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < payload->status_count; i++) {
-        const StatusUpdate *status = &payload->statuses[i];
-        size += ENTRY_OVERHEAD + status->id.len + status->status.len + status->timestamp.len +
-                status->recipient_id.len + status->errors.len + status->extra.len +
-                envelope_size(payload, status->change);
-    }
-    for (size_t i = 0; i < payload->quarantined_count; i++) {
-        size +=
-            ENTRY_OVERHEAD + payload->quarantined[i].raw.len + payload->quarantined[i].pointer.len;
-    }
-    for (size_t i = 0; i < payload->event_count; i++) {
-        size += ENTRY_OVERHEAD + payload->events[i].raw.len +
-                envelope_size(payload, payload->events[i].change);
-    }
-    return size;
-}
-
 bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Error *error)
 {
     Quarantined *item = arena_alloc(arena, sizeof(*item));

@@ -131,9 +131,6 @@ Mark builder_mark(const Builder *builder);
  */
 void builder_rollback(Builder *builder, Mark mark);
 
-/* Bytes of all values of all entries that the payload would become, repeated envelopes included. */
-size_t payload_size(const Payload *payload);
-
 /* A payload that is nothing but the quarantined body. error says why. false = no memory. */
 bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Error *error);
 

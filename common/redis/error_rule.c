@@ -1,45 +1,49 @@
 #include "redis/error_rule.h"
 
+#include "base/limits.h"
+
 /* Redis: server.c processCommand() and the command reference; the last row is for everything else.
  */
-static const ReplyRule rules[] = {
-    {STR_INIT("NOSCRIPT"), ACTION_SEND_SOURCE, false,
+static const ErrorRule rules[] = {
+    {STR_INIT("NOSCRIPT"), VERDICT_SEND_SOURCE, false,
      "the script cache was flushed or the server restarted"},
-    {STR_INIT("LOADING"), ACTION_RETRY, false, "Redis reads its data set after a start"},
-    {STR_INIT("BUSY"), ACTION_RETRY, false, "a script of somebody runs too long"},
-    {STR_INIT("TRYAGAIN"), ACTION_RETRY, false, "a cluster slot is being moved"},
-    {STR_INIT("NOREPLICAS"), ACTION_RETRY, false, "fewer good replicas than min-replicas-to-write"},
-    {STR_INIT("READONLY"), ACTION_RECONNECT, true, "this server is a replica"},
-    {STR_INIT("MASTERDOWN"), ACTION_RECONNECT, true, "this server is a replica without its master"},
-    {STR_INIT("MOVED"), ACTION_GIVE_UP, true,
+    {STR_INIT("LOADING"), VERDICT_RETRY, false, "Redis reads its data set after a start"},
+    {STR_INIT("BUSY"), VERDICT_RETRY, false, "a script of somebody runs too long"},
+    {STR_INIT("TRYAGAIN"), VERDICT_RETRY, false, "a cluster slot is being moved"},
+    {STR_INIT("NOREPLICAS"), VERDICT_RETRY, false,
+     "fewer good replicas than min-replicas-to-write"},
+    {STR_INIT("READONLY"), VERDICT_RECONNECT, true, "this server is a replica"},
+    {STR_INIT("MASTERDOWN"), VERDICT_RECONNECT, true,
+     "this server is a replica without its master"},
+    {STR_INIT("MOVED"), VERDICT_GIVE_UP, true,
      "another cluster node owns the stream: connect to that one"},
-    {STR_INIT("ASK"), ACTION_RETRY, false, "a cluster slot is being moved"},
-    {STR_INIT("CLUSTERDOWN"), ACTION_RETRY, true, "the cluster has no owner for the stream"},
-    {STR_INIT("CROSSSLOT"), ACTION_GIVE_UP, true,
+    {STR_INIT("ASK"), VERDICT_RETRY, false, "a cluster slot is being moved"},
+    {STR_INIT("CLUSTERDOWN"), VERDICT_RETRY, true, "the cluster has no owner for the stream"},
+    {STR_INIT("CROSSSLOT"), VERDICT_GIVE_UP, true,
      "EVENTS_STREAM must be in the slot of STREAM: use a hash tag"},
-    {STR_INIT("OOM"), ACTION_GIVE_UP, true,
+    {STR_INIT("OOM"), VERDICT_GIVE_UP, true,
      "maxmemory is reached: consume and trim the streams, or raise it"},
-    {STR_INIT("MISCONF"), ACTION_GIVE_UP, true, "Redis cannot persist: look at its disk and log"},
-    {STR_INIT("NOAUTH"), ACTION_RECONNECT, true, "a password is needed in REDIS_URL"},
-    {STR_INIT("WRONGPASS"), ACTION_RECONNECT, true, "user or password in REDIS_URL is wrong"},
-    {STR_INIT("NOPERM"), ACTION_GIVE_UP, true, "the ACL user lacks a command or a key pattern"},
-    {STR_INIT("ERR ACL failure in script:"), ACTION_GIVE_UP, true,
+    {STR_INIT("MISCONF"), VERDICT_GIVE_UP, true, "Redis cannot persist: look at its disk and log"},
+    {STR_INIT("NOAUTH"), VERDICT_RECONNECT, true, "a password is needed in REDIS_URL"},
+    {STR_INIT("WRONGPASS"), VERDICT_RECONNECT, true, "user or password in REDIS_URL is wrong"},
+    {STR_INIT("NOPERM"), VERDICT_GIVE_UP, true, "the ACL user lacks a command or a key pattern"},
+    {STR_INIT("ERR ACL failure in script:"), VERDICT_GIVE_UP, true,
      "the ACL user lacks a command or a key pattern"}, /* from Redis 7.2 on */
-    {STR_INIT("ERR The user executing the script"), ACTION_GIVE_UP, true,
+    {STR_INIT("ERR The user executing the script"), VERDICT_GIVE_UP, true,
      "the ACL user lacks a command or a key pattern"}, /* Redis 7.0, for NOPERM inside a script */
-    {STR_INIT("WRONGTYPE"), ACTION_GIVE_UP, true,
+    {STR_INIT("WRONGTYPE"), VERDICT_GIVE_UP, true,
      "a key of ours holds something else than a stream"},
-    {STR_INIT("EXECABORT"), ACTION_GIVE_UP, false,
+    {STR_INIT("EXECABORT"), VERDICT_GIVE_UP, false,
      "a command of the transaction was refused; see the error before"},
-    {STR_INIT("ERR max number of clients reached"), ACTION_RECONNECT, true, "raise maxclients"},
-    {STR_INIT("ERR invalid password"), ACTION_RECONNECT, true,
+    {STR_INIT("ERR max number of clients reached"), VERDICT_RECONNECT, true, "raise maxclients"},
+    {STR_INIT("ERR invalid password"), VERDICT_RECONNECT, true,
      "the password in REDIS_URL is wrong"},
-    {STR_INIT(""), ACTION_GIVE_UP, true, "an error that is not expected of XADD, SET and EVALSHA"},
+    {STR_INIT(""), VERDICT_GIVE_UP, true, "an error that is not expected of XADD, SET and EVALSHA"},
 };
 
-const ReplyRule *reply_rule(Str error)
+const ErrorRule *error_rule(Str error)
 {
-    const ReplyRule *rule = rules;
+    const ErrorRule *rule = rules;
     while (!str_is_empty(rule->code)) {
         bool whole_word = error.len == rule->code.len ||
                           (error.len > rule->code.len && error.ptr[rule->code.len] == ' ');
@@ -49,4 +53,16 @@ const ReplyRule *reply_rule(Str error)
         rule++;
     }
     return rule;
+}
+
+Str error_to_show(Str error)
+{
+    const Str quoting = STR(", with args");
+    error.len = error.len < LIMIT_TEXT ? error.len : LIMIT_TEXT;
+    for (size_t at = 0; at + quoting.len <= error.len; at++) {
+        if (memcmp(error.ptr + at, quoting.ptr, quoting.len) == 0) {
+            return (Str){error.ptr, at};
+        }
+    }
+    return error;
 }

@@ -1,29 +1,35 @@
 /*
- * What Redis can answer instead of doing what it was told, and what is to be done about it.
- * To handle another error reply, add a row to the table in redis_reply.c.
+ * What an error reply of Redis means. To treat another error, add a row to the table in
+ * error_rule.c.
  */
 #ifndef TICKSTREAM_ERROR_RULE_H
 #define TICKSTREAM_ERROR_RULE_H
 
 #include "base/str.h"
 
+/* What became of what was asked, and so what is to be done. */
 typedef enum {
-    ACTION_GIVE_UP,     /* 503; sending it again would not help now */
-    ACTION_RETRY,       /* nothing was executed: send it again after a pause, inside the deadline */
-    ACTION_SEND_SOURCE, /* the server does not know the script: send it with its source */
-    ACTION_RECONNECT,   /* this server is not the one to write to: drop the connection, look it up
-                           again, 503 */
-} ReplyAction;
+    VERDICT_STORED,  /* no error */
+    VERDICT_GIVE_UP, /* 503; sending it again would not help now */
+    VERDICT_RETRY,   /* nothing was executed: send it again after a pause, inside the deadline */
+    VERDICT_SEND_SOURCE, /* the server does not know the script: send it with its source */
+    VERDICT_RECONNECT,   /* this server is not the one to write to: end the connection, look it up
+                            again, 503 */
+} Verdict;
 
-typedef struct ReplyRule {
+typedef struct {
     Str code; /* the first word of the reply; for "ERR ..." more of it */
-    ReplyAction action;
+    Verdict verdict;
     bool alert; /* somebody must do something: logged as an error, not as a warning */
     const char *advice;
-} ReplyRule;
+} ErrorRule;
 
 /* The rule for an error reply (without its '-'); never NULL: what is not in the table is given up
  * with an alert. */
-const ReplyRule *reply_rule(Str error);
+const ErrorRule *error_rule(Str error);
+
+/* As much of an error reply as may be logged: some quote the command, and so what is nobody's
+ * business; all are cut. */
+Str error_to_show(Str error);
 
 #endif

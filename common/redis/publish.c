@@ -1,131 +1,96 @@
 #include "redis/publish.h"
 
-#include "stream/dedupe.h"
+/* Entries of a transaction: Redis keeps all 31 words of each until EXEC, and once they do not fit
+ * into its caches the script is faster, to which a status is 6 words. */
+enum { TRANSACTION_MOST = 128 };
 
-enum {
-    BULK_OVERHEAD = 32, /* of a bulk string: '$', up to 20 digits, two line ends */
-
-    /* Entries of a transaction: Redis keeps all 31 words of each until EXEC, and once they do not
-       fit into its caches the script is faster, to which a status is 6 words. */
-    TRANSACTION_MOST = 128
-};
-
-static char *put_line(char *to, char type, size_t number)
+static size_t entry_total(const Publishing *publishing)
 {
-    *to++ = type;
-    to = str_put_number(to, number);
-    return str_put(to, STR("\r\n"));
+    return publishing->statuses + publishing->quarantined + publishing->events;
 }
 
-/* A bulk string; an absent text is an empty one. */
-static char *put_bulk(char *to, Str text)
+Publishing publishing_of(const StreamKeys *keys, const Payload *payload)
 {
-    to = put_line(to, '$', text.len);
-    to = str_put(to, text);
-    return str_put(to, STR("\r\n"));
+    Publishing publishing = {
+        .statuses = payload->status_count,
+        .quarantined = payload->quarantined_count,
+        .events = keys->events.ptr ? payload->event_count : 0,
+    };
+    publishing.by_script = keys->window || entry_total(&publishing) > TRANSACTION_MOST;
+    return publishing;
 }
 
-static char *put_bulk_number(char *to, size_t number)
+bool publishing_is_empty(const Publishing *publishing)
+{
+    return entry_total(publishing) == 0;
+}
+
+/* The kinds in the order in which they are written, and how many of each. */
+static size_t count_of(const Publishing *publishing, EntryKind kind)
+{
+    const size_t counts[ENTRY_KINDS] = {[ENTRY_STATUS] = publishing->statuses,
+                                        [ENTRY_QUARANTINED] = publishing->quarantined,
+                                        [ENTRY_EVENT] = publishing->events};
+    return counts[kind];
+}
+
+static Str stream_of(const StreamKeys *keys, EntryKind kind)
+{
+    return kind == ENTRY_STATUS        ? keys->stream
+           : kind == ENTRY_QUARANTINED ? keys->quarantine
+                                       : keys->events;
+}
+
+/* The call of the script. What it gets is written by one walk, which is taken twice: first to count
+ * words and bytes, then to write them. */
+
+enum { STREAMS = 3 };
+
+typedef struct {
+    char *to; /* NULL while counting */
+    size_t words, size;
+} Walk;
+
+static void walk_word(Walk *walk, Str word)
+{
+    if (walk->to) {
+        walk->to = resp_put_word(walk->to, word);
+    } else {
+        walk->words++;
+        walk->size += word.len + RESP_FRAME;
+    }
+}
+
+static void walk_number(Walk *walk, size_t number)
 {
     char digits[20] = "";
     const char *end = str_put_number(digits, number);
-    return put_bulk(to, (Str){digits, (size_t)(end - digits)});
+    walk_word(walk, (Str){digits, (size_t)(end - digits)});
 }
 
-static size_t sum_of_bulks(const Str *texts, size_t count)
+/* The values of an element that belong to these scopes, in the order of the fields. */
+static void walk_values(Walk *walk, EntryKind kind, const Str *values, EntryScope from,
+                        EntryScope to)
 {
-    size_t size = count * BULK_OVERHEAD;
+    const EntryFields fields = entry_fields(kind);
+    for (size_t i = 0; i < fields.count; i++) {
+        if (fields.fields[i].scope >= from && fields.fields[i].scope <= to) {
+            walk_word(walk, values[i]);
+        }
+    }
+}
+
+static void walk_seen_keys(Walk *walk, const StreamKeys *keys, const Digest *digests, size_t count)
+{
+    if (!walk->to) {
+        walk->words += count;
+        walk->size += count * (keys->seen_prefix.len + DEDUPE_DIGEST + RESP_FRAME);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
-        size += texts[i].len;
+        walk->to =
+            resp_put_joined(walk->to, keys->seen_prefix, (Str){digests[i].hex, DEDUPE_DIGEST});
     }
-    return size;
-}
-
-static size_t event_count(const RedisKeys *keys, const Payload *payload)
-{
-    return keys->events.ptr ? payload->event_count : 0;
-}
-
-size_t command_entries(const RedisKeys *keys, const Payload *payload)
-{
-    return payload->status_count + payload->quarantined_count + event_count(keys, payload);
-}
-
-bool command_is_script(const RedisKeys *keys, const Payload *payload)
-{
-    return keys->window || command_entries(keys, payload) > TRANSACTION_MOST;
-}
-
-size_t command_simple(Buffer *buffer, const Str *words, size_t count)
-{
-    if (!buffer_reserve(buffer, BULK_OVERHEAD + sum_of_bulks(words, count))) {
-        return 0;
-    }
-    char *to = put_line(buffer->ptr + buffer->len, '*', count);
-    for (size_t i = 0; i < count; i++) {
-        to = put_bulk(to, words[i]);
-    }
-    buffer->len = (size_t)(to - buffer->ptr);
-    return 1;
-}
-
-size_t command_probe(Buffer *buffer, const RedisKeys *keys)
-{
-    const Str words[] = {STR("SET"), keys->probe, STR("1"), STR("PX"), STR("1000")};
-    return command_simple(buffer, words, sizeof(words) / sizeof(words[0]));
-}
-
-static Str received_text(const Publication *publication, char buf[24])
-{
-    const char *end = str_put_number(buf, (size_t)publication->received_at);
-    return (Str){buf, (size_t)(end - buf)};
-}
-
-/* One call of the script */
-
-enum {
-    SHARED_VALUES = 5,
-    STATUS_VALUES = 6,
-    QUARANTINE_VALUES = 4,
-    EVENT_VALUES = 4,
-    HEAD_VALUES = 5,
-    STREAM_KEYS = 3
-};
-
-/* The values that the statuses of one change have in common, and those of their own. */
-static void shared_values(const Change *change, Str values[SHARED_VALUES])
-{
-    values[0] = change->phone_number_id;
-    values[1] = change->display_phone_number;
-    values[2] = change->account->id;
-    values[3] = change->field;
-    values[4] = change->messaging_product;
-}
-
-static void status_values(const StatusUpdate *status, Str values[STATUS_VALUES])
-{
-    values[0] = status->id;
-    values[1] = status->status;
-    values[2] = status->timestamp;
-    values[3] = status->recipient_id;
-    values[4] = status->errors;
-    values[5] = status->extra;
-}
-
-static void quarantine_values(const Quarantined *item, Str values[QUARANTINE_VALUES])
-{
-    values[0] = reason_word(item->reason);
-    values[1] = item->detail;
-    values[2] = item->pointer;
-    values[3] = item->raw;
-}
-
-static void event_values(const Event *event, Str values[EVENT_VALUES])
-{
-    values[0] = event->change->field;
-    values[1] = event->change->account->id;
-    values[2] = event->change->phone_number_id;
-    values[3] = event->raw;
 }
 
 /* Does a status start a new group of statuses of the same change? */
@@ -152,264 +117,239 @@ static size_t count_groups(const Payload *payload)
     return groups;
 }
 
-/* Writes count bulk strings and returns where they end; with to == NULL returns only what they need
- * at most. */
-typedef struct {
-    char *to;
-    size_t size;
-} Writer;
-
-static void write_bulks(Writer *writer, const Str *values, size_t count)
+/* Statuses are sent by groups: what those of one change have in common is sent once. */
+static void walk_statuses(Walk *walk, const Payload *payload)
 {
-    if (!writer->to) {
-        writer->size += sum_of_bulks(values, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        writer->to = put_bulk(writer->to, values[i]);
-    }
-}
-
-static void write_count(Writer *writer, size_t number)
-{
-    if (writer->to) {
-        writer->to = put_bulk_number(writer->to, number);
-    } else {
-        writer->size += BULK_OVERHEAD + 20;
-    }
-}
-
-static size_t seen_keys(const RedisKeys *keys, const Payload *payload)
-{
-    return keys->window ? command_entries(keys, payload) : 0;
-}
-
-static void write_seen_keys(Writer *writer, const RedisKeys *keys, const Publication *publication)
-{
-    const size_t count = seen_keys(keys, publication->payload);
-    const size_t len = keys->seen_prefix.len + DEDUPE_DIGEST;
-    if (!writer->to) {
-        writer->size += count * (len + BULK_OVERHEAD);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        char *to = put_line(writer->to, '$', len);
-        to = str_put(to, keys->seen_prefix);
-        to = str_put(to, (Str){publication->sink.seen[i], DEDUPE_DIGEST});
-        writer->to = str_put(to, STR("\r\n"));
-    }
-}
-
-static void write_statuses(Writer *writer, const Payload *payload)
-{
-    Str values[STATUS_VALUES];
-    write_count(writer, count_groups(payload));
+    Str values[ENTRY_FIELDS_MOST];
+    walk_number(walk, count_groups(payload));
     for (size_t i = 0; i < payload->status_count; i++) {
+        entry_values(ENTRY_STATUS, payload, i, NULL, values);
         if (starts_group(payload, i)) {
-            Str shared[SHARED_VALUES];
-            shared_values(payload->statuses[i].change, shared);
-            write_count(writer, group_size(payload, i));
-            write_bulks(writer, shared, SHARED_VALUES);
+            walk_number(walk, group_size(payload, i));
+            walk_values(walk, ENTRY_STATUS, values, OF_CHANGE, OF_ACCOUNT);
         }
-        status_values(&payload->statuses[i], values);
-        write_bulks(writer, values, STATUS_VALUES);
+        walk_values(walk, ENTRY_STATUS, values, OF_ELEMENT, OF_ELEMENT);
     }
 }
 
-static void write_others(Writer *writer, const RedisKeys *keys, const Payload *payload)
+static void walk_others(Walk *walk, EntryKind kind, const Payload *payload, size_t count)
 {
-    Str values[QUARANTINE_VALUES];
-    write_count(writer, payload->quarantined_count);
-    for (size_t i = 0; i < payload->quarantined_count; i++) {
-        quarantine_values(&payload->quarantined[i], values);
-        write_bulks(writer, values, QUARANTINE_VALUES);
-    }
-    write_count(writer, event_count(keys, payload));
-    for (size_t i = 0; i < event_count(keys, payload); i++) {
-        event_values(&payload->events[i], values);
-        write_bulks(writer, values, EVENT_VALUES);
+    Str values[ENTRY_FIELDS_MOST];
+    walk_number(walk, count);
+    for (size_t i = 0; i < count; i++) {
+        entry_values(kind, payload, i, NULL, values);
+        walk_values(walk, kind, values, OF_ELEMENT, OF_ACCOUNT);
     }
 }
 
-/* Everything after the command's name, the script and the number of keys. */
-static void write_script_call(Writer *writer, const RedisKeys *keys, const Publication *publication)
+/* Everything after the number of keys, as publish.lua takes it. */
+static void walk_call(Walk *walk, const Publishing *publishing, const StreamKeys *keys,
+                      const Publication *publication, const Digest *digests)
 {
     const Payload *payload = publication->payload;
-    char received[24];
-    const Str streams[STREAM_KEYS] = {keys->stream, keys->quarantine,
-                                      keys->events.ptr ? keys->events : keys->quarantine};
-    write_bulks(writer, streams, STREAM_KEYS);
-    write_seen_keys(writer, keys, publication);
-    write_count(writer, keys->window);
-    const Str head[HEAD_VALUES - 1] = {received_text(publication, received),
-                                       publication->request_id, payload->object,
-                                       publication->content_type};
-    write_bulks(writer, head, HEAD_VALUES - 1);
-    write_statuses(writer, payload);
-    write_others(writer, keys, payload);
+    walk_word(walk, keys->stream);
+    walk_word(walk, keys->quarantine);
+    walk_word(walk, keys->events.ptr ? keys->events : keys->quarantine);
+    walk_seen_keys(walk, keys, digests, keys->window ? entry_total(publishing) : 0);
+    walk_number(walk, keys->window);
+    walk_word(walk, publication->delivery.received_at);
+    walk_word(walk, publication->delivery.request_id);
+    walk_word(walk, payload->object);
+    walk_word(walk, publication->delivery.content_type);
+    walk_statuses(walk, payload);
+    walk_others(walk, ENTRY_QUARANTINED, payload, publishing->quarantined);
+    walk_others(walk, ENTRY_EVENT, payload, publishing->events);
 }
 
-static size_t publish_by_script(Buffer *buffer, const RedisKeys *keys,
-                                const Publication *publication)
+static bool write_by_script(Publishing *publishing, Buffer *buffer, const StreamKeys *keys, Str sha,
+                            const Publication *publication, const Digest *digests)
 {
-    const Payload *payload = publication->payload;
-    const size_t groups = count_groups(payload);
-    const size_t key_count = STREAM_KEYS + seen_keys(keys, payload);
-    const size_t words = 3 + key_count + HEAD_VALUES + 3 + groups * (1 + SHARED_VALUES) +
-                         payload->status_count * STATUS_VALUES +
-                         payload->quarantined_count * QUARANTINE_VALUES +
-                         event_count(keys, payload) * EVENT_VALUES;
-    const Str script = publication->sink.with_source ? publish_script : (Str){keys->script_sha, 40};
-    Writer writer = {0};
-    write_script_call(&writer, keys, publication);
-    if (!buffer_reserve(buffer, writer.size + script.len + 4 * BULK_OVERHEAD)) {
-        return 0;
+    const Str script = publishing->with_source ? publish_script : sha;
+    const size_t key_count = STREAMS + (keys->window ? entry_total(publishing) : 0);
+    Walk walk = {0};
+    walk_call(&walk, publishing, keys, publication, digests);
+    if (!buffer_reserve(buffer, walk.size + script.len + 4 * RESP_FRAME)) {
+        return false;
     }
-    writer.to = put_line(buffer->ptr + buffer->len, '*', words);
-    writer.to = put_bulk(writer.to, publication->sink.with_source ? STR("EVAL") : STR("EVALSHA"));
-    writer.to = put_bulk(writer.to, script);
-    writer.to = put_bulk_number(writer.to, key_count);
-    write_script_call(&writer, keys, publication);
-    buffer->len = (size_t)(writer.to - buffer->ptr);
-    return 1;
+    walk.to = resp_put_head(buffer->ptr + buffer->len, 3 + walk.words);
+    walk.to = resp_put_word(walk.to, publishing->with_source ? STR("EVAL") : STR("EVALSHA"));
+    walk.to = resp_put_word(walk.to, script);
+    walk.to = resp_put_number(walk.to, key_count);
+    walk_call(&walk, publishing, keys, publication, digests);
+    buffer->len = (size_t)(walk.to - buffer->ptr);
+    publishing->replies = 1;
+    return true;
 }
 
 /* XADD */
 
-/* The fields of one entry: names as they are on the wire, and the place of each value. */
+/* The names of a kind's fields, each framed as it goes over the wire: made once for a process. */
 typedef struct {
-    Str name; /* "$2\r\nid\r\n" */
-    Str value;
-} Field;
+    Str names[ENTRY_FIELDS_MOST];
+    size_t count, size;
+    char bytes[ENTRY_FIELDS_MOST * 32];
+} Frames;
 
-#define FIELD(name, wire_length, value)                                                            \
-    {                                                                                              \
-        STR_INIT("$" wire_length "\r\n" name "\r\n"), value                                        \
-    }
-
-static size_t fields_size(const Field *fields, size_t count)
+static const Frames *frames_of(EntryKind kind)
 {
-    size_t size = 0;
-    for (size_t i = 0; i < count; i++) {
-        size += fields[i].name.len + fields[i].value.len + BULK_OVERHEAD;
+    static Frames made[ENTRY_KINDS];
+    Frames *frames = &made[kind];
+    if (frames->count) {
+        return frames;
     }
-    return size;
+    const EntryFields fields = entry_fields(kind);
+    char *to = frames->bytes;
+    for (size_t i = 0; i < fields.count; i++) {
+        char *end = resp_put_word(to, fields.fields[i].name);
+        frames->names[i] = (Str){to, (size_t)(end - to)};
+        frames->size += frames->names[i].len + RESP_FRAME;
+        to = end;
+    }
+    frames->count = fields.count;
+    return frames;
 }
 
-static bool add_entry(Buffer *buffer, Str stream, const Field *fields, size_t count)
+static bool write_entry(Buffer *buffer, Str stream, const Frames *frames, const Str *values)
 {
-    if (!buffer_reserve(buffer, fields_size(fields, count) + stream.len + 4 * BULK_OVERHEAD)) {
+    size_t size = frames->size + stream.len + 4 * RESP_FRAME;
+    for (size_t i = 0; i < frames->count; i++) {
+        size += values[i].len;
+    }
+    if (!buffer_reserve(buffer, size)) {
         return false;
     }
-    char *to = put_line(buffer->ptr + buffer->len, '*', 3 + 2 * count);
+    char *to = resp_put_head(buffer->ptr + buffer->len, 3 + 2 * frames->count);
     to = str_put(to, STR("$4\r\nXADD\r\n"));
-    to = put_bulk(to, stream);
+    to = resp_put_word(to, stream);
     to = str_put(to, STR("$1\r\n*\r\n"));
-    for (size_t i = 0; i < count; i++) {
-        to = str_put(to, fields[i].name);
-        to = put_bulk(to, fields[i].value);
+    for (size_t i = 0; i < frames->count; i++) {
+        to = resp_put_word(str_put(to, frames->names[i]), values[i]);
     }
     buffer->len = (size_t)(to - buffer->ptr);
     return true;
 }
 
-static bool add_statuses(Buffer *buffer, const RedisKeys *keys, const Publication *publication)
+static bool write_entries(const Publishing *publishing, Buffer *buffer, const StreamKeys *keys,
+                          const Publication *publication)
 {
-    const Payload *payload = publication->payload;
-    char received[24];
-    const Str received_at = received_text(publication, received);
-    for (size_t i = 0; i < payload->status_count; i++) {
-        const StatusUpdate *status = &payload->statuses[i];
-        const Change *change = status->change;
-        const Field fields[] = {
-            FIELD("id", "2", status->id),
-            FIELD("status", "6", status->status),
-            FIELD("timestamp", "9", status->timestamp),
-            FIELD("recipient_id", "12", status->recipient_id),
-            FIELD("phone_number_id", "15", change->phone_number_id),
-            FIELD("display_phone_number", "20", change->display_phone_number),
-            FIELD("entry_id", "8", change->account->id),
-            FIELD("field", "5", change->field),
-            FIELD("messaging_product", "17", change->messaging_product),
-            FIELD("object", "6", payload->object),
-            FIELD("errors", "6", status->errors),
-            FIELD("extra", "5", status->extra),
-            FIELD("received_at", "11", received_at),
-            FIELD("request_id", "10", publication->request_id),
-        };
-        if (!add_entry(buffer, keys->stream, fields, sizeof(fields) / sizeof(fields[0]))) {
-            return false;
+    Str values[ENTRY_FIELDS_MOST];
+    for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
+        const Frames *frames = frames_of(kind);
+        for (size_t i = 0; i < count_of(publishing, kind); i++) {
+            entry_values(kind, publication->payload, i, &publication->delivery, values);
+            if (!write_entry(buffer, stream_of(keys, kind), frames, values)) {
+                return false;
+            }
         }
     }
     return true;
 }
 
-static bool add_quarantined(Buffer *buffer, const RedisKeys *keys, const Publication *publication)
+static bool write_word(Buffer *buffer, Str word)
 {
-    const Payload *payload = publication->payload;
-    char received[24];
-    const Str received_at = received_text(publication, received);
-    for (size_t i = 0; i < payload->quarantined_count; i++) {
-        const Quarantined *item = &payload->quarantined[i];
-        const Field fields[] = {
-            FIELD("reason", "6", reason_word(item->reason)),
-            FIELD("detail", "6", item->detail),
-            FIELD("pointer", "7", item->pointer),
-            FIELD("raw", "3", item->raw),
-            FIELD("content_type", "12", publication->content_type),
-            FIELD("received_at", "11", received_at),
-            FIELD("request_id", "10", publication->request_id),
-        };
-        if (!add_entry(buffer, keys->quarantine, fields, sizeof(fields) / sizeof(fields[0]))) {
-            return false;
-        }
-    }
-    return true;
+    return resp_command(buffer, &word, 1);
 }
 
-static bool add_events(Buffer *buffer, const RedisKeys *keys, const Publication *publication)
+static bool write_by_xadd(Publishing *publishing, Buffer *buffer, const StreamKeys *keys,
+                          const Publication *publication)
 {
-    const Payload *payload = publication->payload;
-    char received[24];
-    const Str received_at = received_text(publication, received);
-    for (size_t i = 0; i < event_count(keys, payload); i++) {
-        const Event *event = &payload->events[i];
-        const Field fields[] = {
-            FIELD("field", "5", event->change->field),
-            FIELD("entry_id", "8", event->change->account->id),
-            FIELD("phone_number_id", "15", event->change->phone_number_id),
-            FIELD("raw", "3", event->raw),
-            FIELD("received_at", "11", received_at),
-            FIELD("request_id", "10", publication->request_id),
-        };
-        if (!add_entry(buffer, keys->events, fields, sizeof(fields) / sizeof(fields[0]))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool add_word(Buffer *buffer, Str word)
-{
-    return command_simple(buffer, &word, 1) == 1;
-}
-
-static size_t publish_by_xadd(Buffer *buffer, const RedisKeys *keys, const Publication *publication)
-{
-    const size_t entries = command_entries(keys, publication->payload), start = buffer->len;
-    bool transaction = entries > 1;
-    if ((transaction && !add_word(buffer, STR("MULTI"))) ||
-        !add_statuses(buffer, keys, publication) || !add_quarantined(buffer, keys, publication) ||
-        !add_events(buffer, keys, publication) || (transaction && !add_word(buffer, STR("EXEC")))) {
+    const size_t entries = entry_total(publishing), start = buffer->len;
+    const bool transaction = entries > 1;
+    if ((transaction && !write_word(buffer, STR("MULTI"))) ||
+        !write_entries(publishing, buffer, keys, publication) ||
+        (transaction && !write_word(buffer, STR("EXEC")))) {
         buffer->len = start;
-        return 0;
+        return false;
     }
-    return transaction ? entries + 2 : 1;
+    publishing->replies = transaction ? entries + 2 : 1;
+    return true;
 }
 
-size_t command_publish(Buffer *buffer, const RedisKeys *keys, const Publication *publication)
+bool publish_write(Publishing *publishing, Buffer *buffer, const StreamKeys *keys, Str sha,
+                   const Publication *publication, const Digest *digests)
 {
-    return command_is_script(keys, publication->payload)
-               ? publish_by_script(buffer, keys, publication)
-               : publish_by_xadd(buffer, keys, publication);
+    publishing->rule = NULL;
+    return publishing->by_script
+               ? write_by_script(publishing, buffer, keys, sha, publication, digests)
+               : write_by_xadd(publishing, buffer, keys, publication);
+}
+
+bool publish_write_probe(Publishing *publishing, Buffer *buffer, const StreamKeys *keys)
+{
+    const Str words[] = {STR("SET"), keys->probe, STR("1"), STR("PX"), STR("1000")};
+    *publishing = (Publishing){.is_probe = true, .replies = 1};
+    return resp_command(buffer, words, sizeof(words) / sizeof(words[0]));
+}
+
+/* Replies */
+
+/* A number of elements; a negative one is none that can be. */
+static size_t count_in(const Reply *reply)
+{
+    return reply->kind == REPLY_INTEGER && reply->integer >= 0 ? (size_t)reply->integer : SIZE_MAX;
+}
+
+/* The script's reply: how many were added and known. What does not add up is no answer to this. */
+static bool take_counts(Publishing *publishing, const Reply *reply)
+{
+    const size_t elements = publishing->statuses + publishing->quarantined;
+    if (reply->kind != REPLY_LIST || reply->count != 3) {
+        return false;
+    }
+    const PublishResult result = {.accepted = count_in(&reply->items[0]),
+                                  .quarantined = count_in(&reply->items[1]),
+                                  .duplicates = count_in(&reply->items[2])};
+    publishing->result = result;
+    return result.accepted <= publishing->statuses &&
+           result.quarantined <= publishing->quarantined &&
+           result.duplicates == elements - result.accepted - result.quarantined;
+}
+
+/* The reply to one XADD, or to the EXEC of several: an id for each. */
+static bool take_ids(Publishing *publishing, const Reply *reply)
+{
+    const bool one = entry_total(publishing) == 1;
+    const Reply *ids = one ? reply : reply->items;
+    if (!one && (reply->kind != REPLY_LIST || reply->count != entry_total(publishing))) {
+        return false;
+    }
+    for (size_t i = 0; i < entry_total(publishing); i++) {
+        if (ids[i].kind != REPLY_TEXT) {
+            return false;
+        }
+    }
+    publishing->result =
+        (PublishResult){.accepted = publishing->statuses, .quarantined = publishing->quarantined};
+    return true;
+}
+
+static bool take_success(Publishing *publishing, const Reply *reply)
+{
+    if (publishing->replies > 0 || publishing->is_probe) {
+        return reply->kind == REPLY_STATUS; /* of MULTI, of a queued command, of a probe */
+    }
+    if (publishing->rule) {
+        return false; /* EXEC has not failed, although one of its commands has */
+    }
+    return publishing->by_script ? take_counts(publishing, reply) : take_ids(publishing, reply);
+}
+
+const char *publish_take(Publishing *publishing, const Reply *reply)
+{
+    const Reply *error = reply_error(reply);
+    publishing->replies--;
+    if (error) {
+        publishing->rule = publishing->rule ? publishing->rule : error_rule(error->text);
+        return NULL;
+    }
+    return take_success(publishing, reply) ? NULL : "a reply that makes no sense";
+}
+
+Verdict publish_verdict(const Publishing *publishing)
+{
+    if (!publishing->rule) {
+        return VERDICT_STORED;
+    }
+    bool again = publishing->rule->verdict == VERDICT_SEND_SOURCE && publishing->with_source;
+    return again ? VERDICT_GIVE_UP : publishing->rule->verdict;
 }

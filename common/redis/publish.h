@@ -1,49 +1,60 @@
 /*
- * Publications as Redis commands (RESP2), ready to be written.
+ * Publications as Redis commands, and what the replies to them mean. Pure: bytes go into a buffer,
+ * replies come as values; nothing is sent, no clock is read.
  *
  * With a dedupe window a publication is one call of the script publish.lua; without one it is an
- * XADD, some in a MULTI/EXEC, or, when they are many, the script. Pure: bytes go into a buffer,
- * nothing is sent.
+ * XADD, some in a MULTI/EXEC, or, when they are many, the script.
  */
 #ifndef TICKSTREAM_PUBLISH_H
 #define TICKSTREAM_PUBLISH_H
 
-#include "base/buffer.h"
+#include "redis/error_rule.h"
+#include "redis/reply.h"
+#include "redis/resp.h"
+#include "stream/dedupe.h"
+#include "stream/keys.h"
 #include "stream/sink.h"
-
-typedef struct {
-    Str stream;      /* of statuses; the keys below start with {stream} to share its cluster slot */
-    Str quarantine;  /* stream */
-    Str events;      /* stream; absent = events are not kept */
-    Str seen_prefix; /* of dedupe keys */
-    Str probe;       /* key that probes write */
-    unsigned window; /* seconds; 0 = no dedupe */
-    char script_sha[41]; /* of the script, as the server has told; "" = not known */
-} RedisKeys;
 
 /* The source of publish.lua. */
 extern const Str publish_script;
 
-/*
- * Appends the commands of a publication and returns how many replies they will have; 0: no memory.
- * A publication with nothing to store has no commands: do not ask. sink.seen must be set where
- * keys->window is not 0; sink.with_source sends the script itself instead of its name.
- */
-size_t command_publish(Buffer *buffer, const RedisKeys *keys, const Publication *publication);
+enum { SCRIPT_SHA = 40 }; /* hex digits of a script's name */
+
+/* What Redis does with a publication or a probe. Outlives the payload: a reply that nobody waits
+ * for any more is still to be counted. */
+typedef struct {
+    size_t statuses, quarantined, events; /* that are published */
+    bool is_probe;
+    bool by_script;
+    bool with_source;      /* the script was sent itself, not by its name */
+    size_t replies;        /* that are still to come */
+    const ErrorRule *rule; /* for the first error among them; NULL = none so far */
+    PublishResult result;
+} Publishing;
+
+/* What a payload would append. Nothing at all: publishing_is_empty(). */
+Publishing publishing_of(const StreamKeys *keys, const Payload *payload);
+bool publishing_is_empty(const Publishing *publishing);
 
 /*
- * Is a publication a call of the script, which replies with what it added? Else the replies hold
- * the ids of its entries.
+ * Appends the commands of a publication that is not empty, for the first time or again. sha: the
+ * script's name as the server has told it. digests: of all elements; needed where keys->window is
+ * not 0. with_source says whether the script itself is sent. false: no memory, nothing was
+ * appended.
  */
-bool command_is_script(const RedisKeys *keys, const Payload *payload);
+bool publish_write(Publishing *publishing, Buffer *buffer, const StreamKeys *keys, Str sha,
+                   const Publication *publication, const Digest *digests);
 
-/* Appends a write that stores nothing lasting; one reply. */
-size_t command_probe(Buffer *buffer, const RedisKeys *keys);
+/* Appends a write that stores nothing lasting. */
+bool publish_write_probe(Publishing *publishing, Buffer *buffer, const StreamKeys *keys);
 
-/* Appends one command; one reply. */
-size_t command_simple(Buffer *buffer, const Str *words, size_t count);
+/*
+ * Takes the next reply into account. NULL; or why it makes no sense, and so all later ones cannot
+ * be told apart any more.
+ */
+const char *publish_take(Publishing *publishing, const Reply *reply);
 
-/* How many entries a publication would append. */
-size_t command_entries(const RedisKeys *keys, const Payload *payload);
+/* What became of it, once no reply is to come any more. The result says how, if it was stored. */
+Verdict publish_verdict(const Publishing *publishing);
 
 #endif

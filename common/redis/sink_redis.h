@@ -1,39 +1,36 @@
 /*
- * The sink that appends to Redis streams. The only user of hiredis, of which it takes connecting,
- * buffered I/O and the reply parser; the order of requests and replies is kept here.
+ * The sink that appends to Redis streams: queues, deadlines, retries.
+ *
+ *   publication --> sending --> link --> connection      publish.h says what is written, and what
+ *        ^            |       (server)    (bytes)        the replies mean
+ *        +--- done ---+
  *
  * One connection, on which the commands of all publications are pipelined: those of one turn of the
  * loop leave together, the first 64 KiB of many as soon as they are there, and while they are on
- * their way the next batch forms. A deadline, a lost connection or a reply that makes no sense ends
- * the connection: everything in flight is answered ERROR_UNAVAILABLE, and nothing waits for the
- * next connection, which is tried at once and then with growing pauses of at most a second.
+ * their way the next batch forms.
+ *
+ * A publication whose deadline has passed ends alone: its reply is dropped when it comes. The
+ * connection ends when no reply at all has come for that long, when it is lost, or when a reply
+ * makes no sense; then everything under way ends with ERROR_UNAVAILABLE, nothing waits for the next
+ * connection, and that is tried at once and then with growing pauses of at most a second. Deadlines
+ * are judged by the exact time and after what has come was read: a worker that was busy blames
+ * itself, not Redis.
  */
 #ifndef TICKSTREAM_SINK_REDIS_H
 #define TICKSTREAM_SINK_REDIS_H
 
-#include "base/loop.h"
-#include "redis/publish.h"
-#include "redis/url.h"
+#include "redis/link.h"
 #include "stream/sink.h"
 
-/*
- * Starts to connect. url and the texts of keys are copied or borrowed for the sink's life. timeout:
- * milliseconds that a publication, and the making of a connection, may take. NULL: no memory, or
- * TLS is asked for and hiredis was built without it.
- */
-Sink *sink_redis_open(Loop *loop, const RedisUrl *url, const RedisKeys *keys, int64_t timeout);
-
-/* Can this build speak TLS to Redis? */
-bool sink_redis_has_tls(void);
+/* Starts to connect. timeout is also what a publication may take. NULL: no memory. Ended by
+ * sink->close(). */
+Sink *sink_redis_open(Loop *loop, const LinkSettings *settings);
 
 /*
- * Calls settled(arg) once, when the first attempt to connect has succeeded or failed: who takes
- * requests only from then on refuses none merely because the connection was still being made.
+ * Calls settled(arg) once, from the loop: when the first attempt to connect has succeeded or
+ * failed, or has taken as long as a publication may. A worker that accepts only then refuses nobody
+ * just because Redis was still connecting.
  */
-void sink_redis_when_settled(Sink *base, void (*settled)(void *arg), void *arg);
-
-/* Ends the connection; what is in flight is answered ERROR_UNAVAILABLE. Takes NULL; returns NULL.
- */
-Sink *sink_redis_close(Sink *base);
+void sink_redis_when_settled(Sink *sink, void (*settled)(void *arg), void *arg);
 
 #endif

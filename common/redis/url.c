@@ -71,11 +71,11 @@ static bool parse_authority(Str authority, RedisUrl *url)
         port = authority;
         host = str_split(&port, ':');
     }
-    unsigned number = 6379;
-    if (str_is_empty(host) || (port.ptr && (!parse_number(port, 65535, &number) || number == 0))) {
+    url->port = 6379;
+    if (str_is_empty(host) ||
+        (port.ptr && (!parse_number(port, 65535, &url->port) || url->port == 0))) {
         return false;
     }
-    snprintf(url->port, sizeof(url->port), "%u", number);
     return copy_part(host, url->host, sizeof(url->host));
 }
 
@@ -125,7 +125,7 @@ bool redis_url_parse(Str text, RedisUrl *ret, Error *reterr)
         snprintf(url.shown, sizeof(url.shown), "unix:%s", url.host);
     } else {
         bool is_ipv6 = strchr(url.host, ':') != NULL;
-        snprintf(url.shown, sizeof(url.shown), is_ipv6 ? "[%s]:%s" : "%s:%s", url.host, url.port);
+        snprintf(url.shown, sizeof(url.shown), is_ipv6 ? "[%s]:%u" : "%s:%u", url.host, url.port);
     }
     *ret = url;
     return true;

@@ -10,7 +10,7 @@
 typedef struct {
     bool unix_socket, tls;
     char host[256]; /* or the socket's path */
-    char port[6];
+    unsigned port;
     unsigned db;
     char user[128]; /* "" = none */
     char password[512];

@@ -17,15 +17,18 @@ typedef struct {
     size_t mask;
     char *scratch;
     size_t room;
-    char (*next)[DEDUPE_DIGEST];
+    Digest *next;
 } Digester;
 
 static bool digester_begin(Digester *digester, Arena *arena, size_t elements)
 {
     *digester = (Digester){.arena = arena};
-    digester->next = arena_alloc(arena, elements * DEDUPE_DIGEST);
-    if (!digester->next || elements <= 1) {
-        return digester->next != NULL;
+    digester->next = arena_alloc(arena, elements * sizeof(Digest));
+    if (!digester->next) {
+        return false;
+    }
+    if (elements <= 1) {
+        return true; /* nothing to compare with */
     }
     size_t size = 4;
     while (size < 2 * elements) {
@@ -68,30 +71,45 @@ static bool make_scratch(Digester *digester, size_t size)
     return digester->scratch != NULL;
 }
 
-/* Adds the digest of one element: its kind and fields with their lengths. */
-static bool digester_add(Digester *digester, char kind, const Str *fields, size_t count)
+/* The bytes that are hashed: the kind, then each field of the digest with its length. false: no
+ * memory. */
+static bool put_element(Digester *digester, char kind, const EntryFields *fields, const Str *values,
+                        Str *ret)
 {
-    static const char hex[] = "0123456789abcdef";
-    unsigned char digest[SHA256_BYTES + sizeof(uint64_t)];
     size_t size = 1;
-    for (size_t i = 0; i < count; i++) {
-        size += sizeof(uint32_t) + fields[i].len;
+    for (size_t i = 0; i < fields->count; i++) {
+        size += fields->fields[i].in_digest ? sizeof(uint32_t) + values[i].len : 0;
     }
     if (!make_scratch(digester, size)) {
         return false;
     }
     char *to = digester->scratch;
     *to++ = kind;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t len = (uint32_t)fields[i].len;
-        memcpy(to, &len, sizeof(len));
-        to += sizeof(len);
-        if (len) {
-            memcpy(to, fields[i].ptr, len);
-            to += len;
+    for (size_t i = 0; i < fields->count; i++) {
+        if (fields->fields[i].in_digest) {
+            const uint32_t len = (uint32_t)values[i].len;
+            memcpy(to, &len, sizeof(len));
+            to = str_put(to + sizeof(len), values[i]);
         }
     }
-    if (!sha256((Str){digester->scratch, size}, digest)) {
+    *ret = (Str){digester->scratch, size};
+    return true;
+}
+
+static void put_hex(const unsigned char *digest, Digest *to)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < DEDUPE_DIGEST / 2; i++) {
+        to->hex[2 * i] = hex[digest[i] >> 4];
+        to->hex[2 * i + 1] = hex[digest[i] & 15];
+    }
+}
+
+/* The digest of an element; of the second and later equal ones it covers how many came before. */
+static bool add_digest(Digester *digester, Str element)
+{
+    unsigned char digest[SHA256_BYTES + sizeof(uint64_t)];
+    if (!sha256(element, digest)) {
         return false;
     }
     uint64_t ordinal = count_equal(digester, digest);
@@ -101,65 +119,42 @@ static bool digester_add(Digester *digester, char kind, const Str *fields, size_
             return false;
         }
     }
-    char *out = *digester->next++;
-    for (size_t i = 0; i < DEDUPE_DIGEST / 2; i++) {
-        *out++ = hex[digest[i] >> 4];
-        *out++ = hex[digest[i] & 15];
-    }
+    put_hex(digest, digester->next++);
     return true;
 }
 
-static bool add_statuses(Digester *digester, const Payload *payload)
+/* A status, an event, an element in quarantine, a whole body there: never taken for each other. */
+static char kind_letter(EntryKind kind, const Payload *payload, size_t i)
 {
-    for (size_t i = 0; i < payload->status_count; i++) {
-        const StatusUpdate *status = &payload->statuses[i];
-        const Change *change = status->change;
-        const Str fields[] = {
-            status->id,           status->status,          status->timestamp,
-            status->recipient_id, change->phone_number_id, change->display_phone_number,
-            change->account->id,  change->field,           change->messaging_product,
-            payload->object,      status->errors,          status->extra};
-        if (!digester_add(digester, 's', fields, sizeof(fields) / sizeof(fields[0]))) {
+    return kind == ENTRY_STATUS                            ? 's'
+           : kind == ENTRY_EVENT                           ? 'e'
+           : str_is_empty(payload->quarantined[i].pointer) ? 'b'
+                                                           : 'q';
+}
+
+static bool add_kind(Digester *digester, EntryKind kind, const Payload *payload)
+{
+    const EntryFields fields = entry_fields(kind);
+    Str values[ENTRY_FIELDS_MOST], element;
+    for (size_t i = 0; i < entry_count(kind, payload); i++) {
+        entry_values(kind, payload, i, NULL, values);
+        if (!put_element(digester, kind_letter(kind, payload, i), &fields, values, &element) ||
+            !add_digest(digester, element)) {
             return false;
         }
     }
     return true;
 }
 
-static bool add_quarantined(Digester *digester, const Payload *payload)
-{
-    for (size_t i = 0; i < payload->quarantined_count; i++) {
-        const Quarantined *item = &payload->quarantined[i];
-        char kind =
-            str_is_empty(item->pointer) ? 'b' : 'q'; /* a body, an element wherever it stands */
-        if (!digester_add(digester, kind, &item->raw, 1)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool add_events(Digester *digester, const Payload *payload)
-{
-    for (size_t i = 0; i < payload->event_count; i++) {
-        const Change *change = payload->events[i].change;
-        const Str fields[] = {change->field, change->account->id, change->phone_number_id,
-                              payload->events[i].raw};
-        if (!digester_add(digester, 'e', fields, 4)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool dedupe_digests(const Payload *payload, Arena *arena, const char (**ret)[DEDUPE_DIGEST])
+bool dedupe_digests(const Payload *payload, Arena *arena, const Digest **ret)
 {
     Digester digester;
     size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
     if (!digester_begin(&digester, arena, elements)) {
         return false;
     }
-    *ret = (const char(*)[DEDUPE_DIGEST])digester.next;
-    return add_statuses(&digester, payload) && add_quarantined(&digester, payload) &&
-           add_events(&digester, payload);
+    *ret = digester.next;
+    return add_kind(&digester, ENTRY_STATUS, payload) &&
+           add_kind(&digester, ENTRY_QUARANTINED, payload) &&
+           add_kind(&digester, ENTRY_EVENT, payload);
 }

@@ -10,14 +10,24 @@
 #ifndef TICKSTREAM_DEDUPE_H
 #define TICKSTREAM_DEDUPE_H
 
-#include "payload/payload.h"
+#include "stream/entry.h"
 
-enum { DEDUPE_DIGEST = 32 }; /* hex digits */
+enum {
+    DEDUPE_DIGEST = 32, /* hex digits */
+
+    /* What an element costs while its digest is made: the digest, and two slots of a table that
+       finds equal ones. */
+    DEDUPE_BYTES_OF_ELEMENT = 128
+};
+
+typedef struct {
+    char hex[DEDUPE_DIGEST]; /* not terminated */
+} Digest;
 
 /*
- * The digests of all statuses, then of all quarantined elements, then of all events, not
- * terminated; the arena's. false: no memory.
+ * The digests of all statuses, then of all quarantined elements, then of all events; the arena's.
+ * false: no memory.
  */
-bool dedupe_digests(const Payload *payload, Arena *arena, const char (**ret)[DEDUPE_DIGEST]);
+bool dedupe_digests(const Payload *payload, Arena *arena, const Digest **ret);
 
 #endif

@@ -1,13 +1,14 @@
 /*
- * Where payloads go. The program has one sink, Redis streams (sink_redis.h); unit tests have one in
- * memory.
+ * Where payloads go: the interface between what serves requests and what holds the streams. The
+ * program has one sink, Redis streams (redis/sink_redis.h); unit tests have one in memory.
+ *
+ * Everything is called and calls back on the thread of the loop.
  */
 #ifndef TICKSTREAM_SINK_H
 #define TICKSTREAM_SINK_H
 
 #include "payload/payload.h"
-
-#include <stdint.h>
+#include "stream/entry.h"
 
 typedef struct {
     size_t accepted;    /* statuses that became entries */
@@ -15,40 +16,51 @@ typedef struct {
     size_t duplicates;  /* of either kind, that were known already */
 } PublishResult;
 
+/*
+ * One payload on its way; what the caller says, and how it ended. All of it is borrowed by the sink
+ * until it has ended.
+ *
+ * code: ERROR_NONE: all is stored, and result says how. ERROR_UNAVAILABLE, ERROR_NO_MEMORY: nothing
+ * was stored, or the outcome is unknown and a repeat will be recognised.
+ */
 typedef struct Publication Publication;
 
-/*
- * One payload on its way. All of it is borrowed until done() is called, exactly once, possibly
- * before publish() returns. code ERROR_NONE: all is stored, and result tells how. ERROR_UNAVAILABLE
- * or ERROR_NO_MEMORY: nothing was stored, or the outcome is unknown and a repeat will be
- * recognised.
- */
 struct Publication {
-    const Payload *payload; /* NULL: a probe, which only asks whether a write would be taken */
-    Arena *arena;           /* for what the sink needs meanwhile */
-    Str content_type;
-    Str request_id;
-    int64_t received_at; /* Unix milliseconds */
-    void (*done)(Publication *publication, ErrorCode code, const PublishResult *result);
+    const Payload *payload;
+    Arena *arena; /* for what the sink needs meanwhile */
+    Delivery delivery;
+    void (*done)(Publication *publication);
 
-    struct { /* the sink's */
-        Publication *next;
-        const char (
-            *seen)[32];   /* digests of statuses, quarantined elements, events, in this order */
-        int64_t deadline; /* loop time, milliseconds */
-        int64_t retry_at;
-        size_t replies; /* that are still to come */
-        bool with_source;
-        PublishResult result;
-        const struct ReplyRule *rule; /* what to do about the first error among the replies */
-    } sink;
+    ErrorCode code; /* set by the sink when it has ended */
+    PublishResult result;
 };
+
+/* A question: would a write be taken now? Nothing lasting is stored. code as above. */
+typedef struct Probe Probe;
+
+struct Probe {
+    void (*done)(Probe *probe);
+    ErrorCode code;
+};
+
+/*
+ * What publish() and probe() return. SINK_DONE: it has ended, code (and result) are set, done() is
+ * not called. SINK_LATER: done() is called exactly once, from the loop, never before the function
+ * has returned; the sink keeps nothing of it afterwards.
+ */
+typedef enum { SINK_DONE, SINK_LATER } SinkAnswer;
 
 typedef struct Sink Sink;
 
 struct Sink {
-    void (*publish)(Sink *sink, Publication *publication);
+    SinkAnswer (*publish)(Sink *sink, Publication *publication);
+    SinkAnswer (*probe)(Sink *sink, Probe *probe);
     bool (*is_connected)(const Sink *sink);
+
+    /* Ends everything that is under way with ERROR_UNAVAILABLE, calling each done(); frees the
+     * sink.
+     */
+    void (*close)(Sink *sink);
 };
 
 #endif

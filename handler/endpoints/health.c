@@ -10,12 +10,11 @@ void livez_get(Exchange *exchange)
 }
 
 /* Redis has taken a write, or not. */
-static void answer(Publication *publication, ErrorCode code, const PublishResult *result)
+static void answer(Probe *probe)
 {
-    Exchange *exchange = exchange_of(publication);
+    Exchange *exchange = OWNER_OF(probe, Exchange, probe);
     const Server *server = exchange->server;
-    bool connected = server->sink->is_connected(server->sink), ready = code == ERROR_NONE;
-    (void)result;
+    bool connected = server->sink->is_connected(server->sink), ready = probe->code == ERROR_NONE;
     if (!str_eq(exchange->request.query, STR("verbose"))) {
         Error error;
         if (ready) {
@@ -36,6 +35,9 @@ static void answer(Publication *publication, ErrorCode code, const PublishResult
 
 void readyz_get(Exchange *exchange)
 {
-    exchange->publication = (Publication){.arena = exchange->arena, .done = answer};
-    exchange->server->sink->publish(exchange->server->sink, &exchange->publication);
+    Sink *sink = exchange->server->sink;
+    exchange->probe = (Probe){.done = answer};
+    if (sink->probe(sink, &exchange->probe) == SINK_DONE) {
+        answer(&exchange->probe);
+    }
 }

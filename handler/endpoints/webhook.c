@@ -5,12 +5,11 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "stats/stats.h"
+#include "stream/dedupe.h"
 
 #include <sys/time.h>
 
-enum { BYTES_OF_DIGEST = 128 }; /* of one element, while it is compared with the others */
-
-static void answer(Publication *publication, ErrorCode code, const PublishResult *result);
+static void answer(Publication *publication);
 
 static void refuse(Exchange *exchange, const Error *error)
 {
@@ -72,7 +71,8 @@ static bool decode(Exchange *exchange, MediaType type, Error *reterr)
     if (str_is_empty(body)) {
         return error_set(reterr, ERROR_INVALID, "the body is empty");
     }
-    if (payload_decode(type, body, exchange->arena, &exchange->payload, reterr)) {
+    if (payload_decode(type, body, exchange->arena, &exchange->payload, reterr) &&
+        entries_check_size(&exchange->payload, reterr)) {
         return true;
     }
     if (reterr->code != ERROR_MALFORMED || !exchange->server->verifier) {
@@ -95,7 +95,7 @@ static void charge(Exchange *exchange)
     const Payload *payload = &exchange->payload;
     size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
     exchange->charged =
-        arena_size(exchange->arena) + payload_size(payload) + elements * BYTES_OF_DIGEST;
+        arena_size(exchange->arena) + entries_size(payload) + elements * DEDUPE_BYTES_OF_ELEMENT;
     server->requests_in_flight++;
     server->bytes_in_flight += exchange->charged;
     stats_set(STAT_REQUESTS_IN_FLIGHT, server->requests_in_flight);
@@ -113,16 +113,21 @@ static void discharge(Exchange *exchange)
 
 static void publish(Exchange *exchange)
 {
+    const Request *request = &exchange->request;
+    Sink *sink = exchange->server->sink;
+    const char *end = str_put_number(exchange->received_at, (size_t)unix_milliseconds());
     exchange->publication = (Publication){
         .payload = &exchange->payload,
         .arena = exchange->arena,
-        .content_type = exchange->request.content_type,
-        .request_id = exchange->request.request_id,
-        .received_at = unix_milliseconds(),
+        .delivery = {.received_at = {exchange->received_at, (size_t)(end - exchange->received_at)},
+                     .request_id = request->request_id,
+                     .content_type = request->content_type},
         .done = answer,
     };
     charge(exchange);
-    exchange->server->sink->publish(exchange->server->sink, &exchange->publication);
+    if (sink->publish(sink, &exchange->publication) == SINK_DONE) {
+        answer(&exchange->publication);
+    }
 }
 
 void webhook_post(Exchange *exchange)
@@ -146,7 +151,7 @@ static void count(const Exchange *exchange, const PublishResult *result)
     stats_add(STAT_ACCEPTED, result->accepted);
     stats_add(STAT_DUPLICATES, result->duplicates);
     if (result->accepted) {
-        stats_set(STAT_LAST_ACCEPTED, (uint64_t)exchange->publication.received_at / 1000);
+        stats_set(STAT_LAST_ACCEPTED, (uint64_t)unix_milliseconds() / 1000);
     }
     /* Which of them were new is not told: the sum is right, the reasons are those of the first. */
     for (size_t i = 0; i < result->quarantined; i++) {
@@ -180,9 +185,11 @@ static void answer_result(Exchange *exchange, const PublishResult *result)
                  (Str){body, (size_t)(to - body)});
 }
 
-static void answer(Publication *publication, ErrorCode code, const PublishResult *result)
+static void answer(Publication *publication)
 {
     Exchange *exchange = exchange_of(publication);
+    const PublishResult *result = &publication->result;
+    const ErrorCode code = publication->code;
     discharge(exchange);
     if (code == ERROR_NONE) {
         log_line(LOG_DEBUG, "webhook: %zu accepted, %zu duplicates, %zu quarantined (request %.*s)",

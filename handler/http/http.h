@@ -6,6 +6,7 @@
 #define TICKSTREAM_HTTP_H
 
 #include "payload/codec.h"
+#include "base/owner.h"
 #include "config.h"
 #include "payload/signature.h"
 #include "stream/sink.h"
@@ -58,8 +59,10 @@ struct Exchange {
 
     /* of an endpoint that answers later */
     Publication publication;
+    Probe probe;
     Payload payload;
-    size_t charged; /* of server->bytes_in_flight */
+    char received_at[24]; /* of the publication's delivery */
+    size_t charged;       /* of server->bytes_in_flight */
 };
 
 typedef enum { ANSWER_JSON, ANSWER_XML } AnswerFormat;
@@ -73,7 +76,7 @@ AnswerFormat negotiate(Str accept, Str content_type);
 /* The exchange that a publication belongs to. */
 static inline Exchange *exchange_of(Publication *publication)
 {
-    return (Exchange *)((char *)publication - offsetof(Exchange, publication));
+    return OWNER_OF(publication, Exchange, publication);
 }
 
 /* Sends an answer and counts it. */

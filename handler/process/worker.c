@@ -47,6 +47,8 @@ typedef struct Connection {
 
 typedef struct Worker {
     Server server;
+    StreamKeys *keys;
+    TlsContext *tls; /* NULL: none is needed */
     Loop *loop;
     int listener;
     Watch *accept_watch;
@@ -329,31 +331,42 @@ static int open_signals(void)
     return signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static Sink *open_sink(Worker *worker, RedisKeys *keys)
+static Sink *open_sink(Worker *worker)
 {
-    static char names[3][sizeof(((Config *)0)->stream) + 16];
     const Config *config = worker->server.config;
-    keys->stream = str_from(config->stream);
-    keys->events = config->events_stream[0] ? str_from(config->events_stream) : (Str){NULL, 0};
-    snprintf(names[0], sizeof(names[0]), "{%s}:quarantine", config->stream);
-    snprintf(names[1], sizeof(names[1]), "{%s}:seen:", config->stream);
-    snprintf(names[2], sizeof(names[2]), "{%s}:probe", config->stream);
-    keys->quarantine = str_from(names[0]);
-    keys->seen_prefix = str_from(names[1]);
-    keys->probe = str_from(names[2]);
-    keys->window = (unsigned)(config->dedupe_window / 1000);
-    return sink_redis_open(worker->loop, &config->redis, keys, config->redis_timeout);
+    worker->keys = stream_keys_new(config->stream, config->events_stream,
+                                   (unsigned)(config->dedupe_window / 1000));
+    const LinkSettings settings = {.url = &config->redis,
+                                   .keys = worker->keys,
+                                   .tls = worker->tls,
+                                   .timeout = config->redis_timeout};
+    return worker->keys ? sink_redis_open(worker->loop, &settings) : NULL;
+}
+
+/* Once a process: certificates are read here, so that a reload takes new ones. */
+static bool open_tls(Worker *worker)
+{
+    const Config *config = worker->server.config;
+    const TlsSettings settings = {.ca = "", .cert = "", .key = "", .name = ""};
+    Error error;
+    if (!config->redis.tls) {
+        return true;
+    }
+    worker->tls = tls_context_new(&settings, &error);
+    if (!worker->tls) {
+        log_line(LOG_ERROR, "redis: %s", error.text);
+    }
+    return worker->tls != NULL;
 }
 
 static bool worker_open(Worker *worker)
 {
     const Config *config = worker->server.config;
-    RedisKeys keys = {0};
     worker->loop = loop_new();
     if (!worker->loop) {
         return false;
     }
-    worker->server.sink = open_sink(worker, &keys);
+    worker->server.sink = open_tls(worker) ? open_sink(worker) : NULL;
     if (config->app_secrets.count) {
         worker->server.verifier =
             verifier_new(config->app_secrets.texts, config->app_secrets.count);
@@ -371,7 +384,9 @@ static bool worker_open(Worker *worker)
 
 static void worker_close(Worker *worker)
 {
-    sink_redis_close(worker->server.sink); /* first: it answers what is in flight */
+    if (worker->server.sink) {
+        worker->server.sink->close(worker->server.sink); /* first: it answers what is in flight */
+    }
     while (worker->connections) {
         close_connection(worker->connections); /* unlinks it. NOLINT(clang-analyzer-unix.Malloc) */
     }
@@ -380,6 +395,8 @@ static void worker_close(Worker *worker)
     }
     verifier_free(worker->server.verifier);
     loop_free(worker->loop);
+    tls_context_free(worker->tls);
+    stream_keys_free(worker->keys);
     close(worker->signals);
     codec_shutdown();
     digest_shutdown();

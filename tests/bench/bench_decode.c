@@ -9,34 +9,30 @@
 #include "redis/publish.h"
 #include "stream/dedupe.h"
 
-static const RedisKeys keys_of_default = {
-    .stream = STR_INIT("whatsapp:statuses"),
-    .quarantine = STR_INIT("{whatsapp:statuses}:quarantine"),
-    .seen_prefix = STR_INIT("{whatsapp:statuses}:seen:"),
-    .probe = STR_INIT("{whatsapp:statuses}:probe"),
-    .script_sha = "0123456789abcdef0123456789abcdef01234567",
-};
-
 /* Returns how many statuses the body has; 0 when it fails. */
-static size_t handle(MediaType type, Str body, const RedisKeys *keys, Arena *arena, Buffer *buffer)
+static size_t handle(MediaType type, Str body, const StreamKeys *keys, Arena *arena, Buffer *buffer)
 {
     Payload payload;
     Error error;
-    Publication publication = {
+    const Digest *digests = NULL;
+    const Publication publication = {
         .payload = &payload,
-        .arena = arena,
-        .content_type = STR("application/json"),
-        .request_id = STR("0123456789abcdef0123456789abcdef"),
-        .received_at = 1771000100000,
+        .delivery = {.received_at = STR("1771000100000"),
+                     .request_id = STR("0123456789abcdef0123456789abcdef"),
+                     .content_type = STR("application/json")},
     };
+    const Str sha = STR("0123456789abcdef0123456789abcdef01234567");
     buffer_clear(buffer);
     arena_reset(arena);
     if (!payload_decode(type, body, arena, &payload, &error) ||
-        (keys->window && !dedupe_digests(&payload, arena, &publication.sink.seen)) ||
-        !command_publish(buffer, keys, &publication)) {
+        !entries_check_size(&payload, &error) ||
+        (keys->window && !dedupe_digests(&payload, arena, &digests))) {
         return 0;
     }
-    return payload.status_count;
+    Publishing publishing = publishing_of(keys, &payload);
+    return publish_write(&publishing, buffer, keys, sha, &publication, digests)
+               ? payload.status_count
+               : 0;
 }
 
 int main(int argc, char **argv)
@@ -48,16 +44,17 @@ int main(int argc, char **argv)
         return 2;
     }
     Str body = file_read(argv[2]);
-    RedisKeys keys = keys_of_default;
-    keys.window = (unsigned)strtoul(argv[3], NULL, 10);
+    StreamKeys *keys =
+        stream_keys_new("whatsapp:statuses", "", (unsigned)strtoul(argv[3], NULL, 10));
     Arena *arena = arena_new();
     Buffer buffer = {0};
     size_t statuses = 0;
     for (unsigned long times = strtoul(argv[4], NULL, 10); times; times--) {
-        statuses = handle(type, body, &keys, arena, &buffer);
+        statuses = handle(type, body, keys, arena, &buffer);
     }
     printf("%zu statuses, %zu bytes of commands\n", statuses, buffer.len);
     buffer_free(&buffer);
     arena_free(arena);
+    stream_keys_free(keys);
     return statuses ? 0 : 1;
 }

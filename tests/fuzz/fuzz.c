@@ -52,30 +52,29 @@ static size_t count_commands(const Buffer *buffer)
     return commands;
 }
 
-static void check_commands(const Payload *payload, const char (*seen)[DEDUPE_DIGEST], Arena *arena)
+static void check_commands(const Payload *payload, const Digest *digests)
 {
-    RedisKeys keys = {.stream = STR("s"),
-                      .quarantine = STR("{s}:quarantine"),
-                      .events = STR("e"),
-                      .seen_prefix = STR("{s}:seen:"),
-                      .script_sha = "0123456789012345678901234567890123456789"};
-    Publication publication = {
-        .payload = payload, .arena = arena, .request_id = STR("id"), .sink.seen = seen};
-    if (command_entries(&keys, payload) == 0) {
-        return;
-    }
+    StreamKeys keys = {.stream = STR("s"),
+                       .quarantine = STR("{s}:quarantine"),
+                       .events = STR("e"),
+                       .seen_prefix = STR("{s}:seen:")};
+    const Publication publication = {.payload = payload, .delivery = {.request_id = STR("id")}};
     for (keys.window = 0; keys.window < 2; keys.window++) {
+        Publishing publishing = publishing_of(&keys, payload);
         Buffer buffer = {0};
-        size_t replies = command_publish(&buffer, &keys, &publication);
-        CHECK(replies > 0 && count_commands(&buffer) == replies);
-        CHECK(buffer.len <= 2 * payload_size(payload) + 4096);
+        if (publishing_is_empty(&publishing)) {
+            return;
+        }
+        CHECK(publish_write(&publishing, &buffer, &keys, STR("sha"), &publication, digests));
+        CHECK(publishing.replies > 0 && count_commands(&buffer) == publishing.replies);
+        CHECK(buffer.len <= 2 * entries_size(payload) + 4096);
         buffer_free(&buffer);
     }
 }
 
 void check_payload(const Payload *payload, Arena *arena)
 {
-    const char(*seen)[DEDUPE_DIGEST];
+    const Digest *digests;
     for (size_t i = 0; i < payload->status_count; i++) {
         const StatusUpdate *status = &payload->statuses[i];
         CHECK(!str_is_empty(status->id) && !str_is_empty(status->status));
@@ -91,8 +90,8 @@ void check_payload(const Payload *payload, Arena *arena)
     for (size_t i = 0; i < payload->event_count; i++) {
         CHECK(is_json(payload->events[i].raw, JSON_OBJECT));
     }
-    CHECK(dedupe_digests(payload, arena, &seen));
-    check_commands(payload, seen, arena);
+    CHECK(dedupe_digests(payload, arena, &digests));
+    check_commands(payload, digests);
 }
 
 void check_refusal(const Error *error, size_t body_len)

@@ -290,7 +290,7 @@ static Str join_pairs(Writer *writer)
 
 static void check_same(const Payload *a, const Payload *b, Arena *arena)
 {
-    const char(*seen_a)[DEDUPE_DIGEST], (*seen_b)[DEDUPE_DIGEST];
+    const Digest *seen_a, *seen_b;
     size_t elements = a->status_count + a->quarantined_count + a->event_count;
     CHECK(a->status_count == b->status_count && a->event_count == b->event_count);
     CHECK(a->quarantined_count == b->quarantined_count);
@@ -300,7 +300,7 @@ static void check_same(const Payload *a, const Payload *b, Arena *arena)
         CHECK(str_eq(a->quarantined[i].raw, b->quarantined[i].raw));
     }
     CHECK(dedupe_digests(a, arena, &seen_a) && dedupe_digests(b, arena, &seen_b));
-    CHECK(elements == 0 || memcmp(seen_a, seen_b, elements * DEDUPE_DIGEST) == 0);
+    CHECK(elements == 0 || memcmp(seen_a, seen_b, elements * sizeof(Digest)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

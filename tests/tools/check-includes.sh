@@ -22,7 +22,7 @@ common/payload/           base/
 common/stream/            base/ payload/
 common/stats/             base/ payload/reason.h
 common/redis/             base/ payload/payload.h stream/ stats/
-handler/config.           base/ redis/url.h redis/sink_redis.h
+handler/config.           base/ redis/url.h
 handler/http/             base/ payload/ stats/ stream/ config.h
 handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
 handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h
@@ -76,9 +76,9 @@ while read -r pattern doors; do
     done
 done <<END
 uv\.h common/base/loop.c
-hiredis/ common/redis/sink_redis.c
+hiredis/ common/redis/reply.c
 libxml/ common/payload/xml_parser.c
-openssl/ common/base/digest.c
+openssl/ common/base/digest.c common/redis/tls.c
 jansson\.h handler/http/problem.c
 fcgi handler/http/fcgi.c
 END

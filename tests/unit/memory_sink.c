@@ -10,51 +10,71 @@ static void keep(char *to, size_t room, Str text)
     snprintf(to, room, "%.*s", (int)text.len, text.len ? text.ptr : "");
 }
 
-static void finish(MemorySink *memory, Publication *publication)
+static void end(const MemorySink *memory, Publication *publication)
 {
-    const Payload *payload = publication->payload;
-    PublishResult result = {0};
-    if (payload && memory->code == ERROR_NONE) {
-        result.accepted = payload->status_count;
-        result.quarantined = payload->quarantined_count;
+    publication->code = memory->code;
+    publication->result = (PublishResult){0};
+    if (memory->code == ERROR_NONE) {
+        publication->result.accepted = publication->payload->status_count;
+        publication->result.quarantined = publication->payload->quarantined_count;
     }
-    publication->done(publication, memory->code, &result);
 }
 
-static void publish(Sink *sink, Publication *publication)
+static SinkAnswer publish(Sink *sink, Publication *publication)
 {
-    MemorySink *memory = (MemorySink *)sink;
-    if (publication->payload) {
-        char *text = payload_text(publication->payload);
-        memory->publications++;
-        keep(memory->text, sizeof(memory->text), str_from(text));
-        keep(memory->request_id, sizeof(memory->request_id), publication->request_id);
-        keep(memory->content_type, sizeof(memory->content_type), publication->content_type);
-        memory->received_at = publication->received_at;
-        free(text);
-    } else {
-        memory->probes++;
-    }
+    MemorySink *memory = OWNER_OF(sink, MemorySink, sink);
+    const Delivery *delivery = &publication->delivery;
+    char *text = payload_text(publication->payload);
+    memory->publications++;
+    keep(memory->text, sizeof(memory->text), str_from(text));
+    keep(memory->request_id, sizeof(memory->request_id), delivery->request_id);
+    keep(memory->content_type, sizeof(memory->content_type), delivery->content_type);
+    keep(memory->received_at, sizeof(memory->received_at), delivery->received_at);
+    free(text);
     if (memory->later) {
         memory->waiting = publication;
-    } else {
-        finish(memory, publication);
+        return SINK_LATER;
     }
+    end(memory, publication);
+    return SINK_DONE;
+}
+
+static SinkAnswer probe(Sink *sink, Probe *asked)
+{
+    MemorySink *memory = OWNER_OF(sink, MemorySink, sink);
+    memory->probes++;
+    asked->code = memory->code;
+    memory->asking = memory->later ? asked : NULL;
+    return memory->later ? SINK_LATER : SINK_DONE;
 }
 
 static bool is_connected(const Sink *sink)
 {
-    return ((const MemorySink *)(const void *)sink)->connected;
+    return OWNER_OF(sink, const MemorySink, sink)->connected;
+}
+
+static void close_sink(Sink *sink)
+{
+    (void)sink;
 }
 
 MemorySink memory_sink(void)
 {
-    return (MemorySink){.sink = {publish, is_connected}, .connected = true};
+    return (MemorySink){.sink = {publish, probe, is_connected, close_sink}, .connected = true};
 }
 
 void memory_sink_finish(MemorySink *memory)
 {
     Publication *publication = memory->waiting;
+    Probe *asked = memory->asking;
     memory->waiting = NULL;
-    finish(memory, publication);
+    memory->asking = NULL;
+    if (publication) {
+        end(memory, publication);
+        publication->done(publication);
+    }
+    if (asked) {
+        asked->code = memory->code;
+        asked->done(asked);
+    }
 }

@@ -4,10 +4,11 @@
 #ifndef TICKSTREAM_MEMORY_SINK_H
 #define TICKSTREAM_MEMORY_SINK_H
 
+#include "base/owner.h"
 #include "stream/sink.h"
 
 typedef struct {
-    Sink sink; /* first, so that a Sink * is a MemorySink * */
+    Sink sink;
 
     /* What to do. */
     ErrorCode code; /* how publications end */
@@ -19,15 +20,16 @@ typedef struct {
     char text[4096];     /* payload_text() of the last publication */
     char request_id[65]; /* its request id, */
     char content_type[128];
-    int64_t received_at;
+    char received_at[24];
 
     Publication *waiting; /* that memory_sink_finish() will end */
+    Probe *asking;
 } MemorySink;
 
 /* An empty sink that is connected and accepts everything. */
 MemorySink memory_sink(void);
 
-/* Ends the publication that waits: all of its elements were new. */
+/* Ends the publication or probe that waits: all of its elements were new. */
 void memory_sink_finish(MemorySink *memory);
 
 #endif

@@ -1,7 +1,6 @@
 #include "unit.h"
 
 #include "config.h"
-#include "redis/sink_redis.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -140,7 +139,7 @@ static void test_values(void **state)
         {"WORKERS", "many", NULL},
         {"REDIS_URL", "redis://localhost", "redis://localhost:6379/0"},
         {"REDIS_URL", "redis://u:secret@h:1/2", "redis://***@h:1/2"},
-        {"REDIS_URL", "rediss://:secret@h", sink_redis_has_tls() ? "rediss://***@h:6379/0" : NULL},
+        {"REDIS_URL", "rediss://:secret@h", "rediss://***@h:6379/0"},
         {"REDIS_URL", "unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=3"},
         {"REDIS_URL", "http://h", NULL},
         {"REDIS_URL", "", NULL},

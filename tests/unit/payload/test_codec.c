@@ -160,21 +160,6 @@ static void test_position_after_mark(void **state)
     assert_errors(decode_json, cases, COUNT(cases));
 }
 
-/* An envelope that every status repeats must not multiply without bounds. */
-static void test_too_much(void **state)
-{
-    (void)state;
-    Arena *arena = arena_new();
-    assert_non_null(arena);
-    Str body = repeat(arena, "{\"object\":\"", "0123456789abcdef", 2000, "\"");
-    Text text = text_begin(arena);
-    text_add(&text, body);
-    text_add(&text, repeat(arena, ",\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[0",
-                           ",{\"id\":\"#\",\"status\":\"s\"}", 1100, "]}}]}]}"));
-    assert_decoded(decode_json, text_finish(&text), "malformed too_much\n");
-    arena_free(arena);
-}
-
 static void test_render_errors(void **state)
 {
     (void)state;
@@ -297,7 +282,6 @@ int main(void)
         cmocka_unit_test(test_utf16),
         cmocka_unit_test(test_form_has_no_mark),
         cmocka_unit_test(test_position_after_mark),
-        cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_render_errors),
         cmocka_unit_test(test_failing_malloc),
         cmocka_unit_test(test_small_arena),

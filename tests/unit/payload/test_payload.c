@@ -220,23 +220,6 @@ static void test_limit(void **state)
     assert_true(arena_size(arena) < LIMIT_ARENA);
 }
 
-/* The size counts every envelope as often as it will be written. */
-static void test_size(void **state)
-{
-    (void)state;
-    Change *change = builder_add_change(&builder, builder_add_account(&builder));
-    const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
-    assert_int_equal(payload_size(&payload), 0);
-    assert_true(builder_add_status(&builder, &status, none));
-    size_t one = payload_size(&payload);
-    assert_true(builder_add_status(&builder, &status, none));
-    assert_int_equal(payload_size(&payload), 2 * one);
-    payload.object = STR("0123456789");
-    assert_int_equal(payload_size(&payload), 2 * (one + 10));
-    change->field = STR("0123456789");
-    assert_int_equal(payload_size(&payload), 2 * (one + 20));
-}
-
 static void test_whole_body(void **state)
 {
     (void)state;
@@ -310,8 +293,8 @@ int main(void)
         TEST(test_statuses),       TEST(test_unusable),
         TEST(test_pointers),       TEST(test_finish_change),
         TEST(test_rendered_event), TEST(test_rollback),
-        TEST(test_limit),          TEST(test_size),
-        TEST(test_whole_body),     TEST(test_whole_body_without_memory),
+        TEST(test_limit),          TEST(test_whole_body),
+        TEST(test_whole_body_without_memory),
         TEST(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

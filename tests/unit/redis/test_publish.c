@@ -29,18 +29,20 @@ static StatusUpdate statuses[] = {
 static Quarantined quarantined[] = {
     {REASON_MISSING_ID, STR_INIT("why"), STR_INIT("/entry/0"), STR_INIT("{}")}};
 static Event events[] = {{&other_change, STR_INIT("{\"field\":\"f\"}")}};
-static const char seen[4][32] = {
-    "00000000000000000000000000000000", "11111111111111111111111111111111",
-    "22222222222222222222222222222222", "33333333333333333333333333333333"};
+static const Digest digests[4] = {{"00000000000000000000000000000000"},
+                                  {"11111111111111111111111111111111"},
+                                  {"22222222222222222222222222222222"},
+                                  {"33333333333333333333333333333333"}};
 
-static RedisKeys keys_with(unsigned window, bool with_events)
+#define SHA "0123456789abcdef0123456789abcdef01234567"
+
+static StreamKeys keys_with(unsigned window, bool with_events)
 {
-    RedisKeys keys = {.stream = STR("s"),
-                      .quarantine = STR("{s}:q"),
-                      .seen_prefix = STR("{s}:seen:"),
-                      .probe = STR("{s}:probe"),
-                      .window = window,
-                      .script_sha = "0123456789abcdef0123456789abcdef01234567"};
+    StreamKeys keys = {.stream = STR("s"),
+                       .quarantine = STR("{s}:q"),
+                       .seen_prefix = STR("{s}:seen:"),
+                       .probe = STR("{s}:probe"),
+                       .window = window};
     keys.events = with_events ? STR("ev") : (Str){NULL, 0};
     return keys;
 }
@@ -48,10 +50,26 @@ static RedisKeys keys_with(unsigned window, bool with_events)
 static Publication publication_of(const Payload *payload)
 {
     return (Publication){.payload = payload,
-                         .content_type = STR("application/json"),
-                         .request_id = STR("id-1"),
-                         .received_at = 1700000000123,
-                         .sink.seen = seen};
+                         .delivery = {.received_at = STR("1700000000123"),
+                                      .request_id = STR("id-1"),
+                                      .content_type = STR("application/json")}};
+}
+
+/* Appends the commands of a publication; returns how many replies they will have. */
+static size_t write_to(Buffer *buffer, const StreamKeys *keys, const Publication *publication,
+                       bool with_source)
+{
+    Publishing publishing = publishing_of(keys, publication->payload);
+    publishing.with_source = with_source;
+    bool ok = publish_write(&publishing, buffer, keys, STR(SHA), publication, digests);
+    return ok ? publishing.replies : 0;
+}
+
+static void write_probe(Buffer *buffer, const StreamKeys *keys)
+{
+    Publishing publishing;
+    assert_true(publish_write_probe(&publishing, buffer, keys));
+    assert_int_equal(publishing.replies, 1);
 }
 
 /* RESP from words: "a|b" as an array of bulk strings; each line of the text is one command. */
@@ -90,11 +108,11 @@ static void assert_commands(const Buffer *buffer, const char *commands)
     free(text);
 }
 
-static void assert_published(const RedisKeys *keys, const Publication *publication, size_t replies,
+static void assert_published(const StreamKeys *keys, const Publication *publication, size_t replies,
                              const char *commands)
 {
     Buffer buffer = {0};
-    assert_int_equal(command_publish(&buffer, keys, publication), replies);
+    assert_int_equal(write_to(&buffer, keys, publication, false), replies);
     assert_commands(&buffer, commands);
     buffer_free(&buffer);
 }
@@ -127,9 +145,8 @@ static void test_one_entry(void **state)
 {
     (void)state;
     const Payload one = {.object = STR("o"), .statuses = statuses, .status_count = 1};
-    const RedisKeys keys = keys_with(0, false);
+    const StreamKeys keys = keys_with(0, false);
     const Publication publication = publication_of(&one);
-    assert_int_equal(command_entries(&keys, &one), 1);
     assert_published(&keys, &publication, 1, STATUS_A);
 }
 
@@ -138,11 +155,9 @@ static void test_transaction(void **state)
 {
     (void)state;
     const Publication publication = publication_of(&all);
-    const RedisKeys with = keys_with(0, true), without = keys_with(0, false);
-    assert_int_equal(command_entries(&with, &all), 4);
+    const StreamKeys with = keys_with(0, true), without = keys_with(0, false);
     assert_published(&with, &publication, 6,
                      "MULTI\n" STATUS_A "\n" STATUS_B "\n" QUARANTINED "\n" EVENT "\nEXEC");
-    assert_int_equal(command_entries(&without, &all), 3);
     assert_published(&without, &publication, 5,
                      "MULTI\n" STATUS_A "\n" STATUS_B "\n" QUARANTINED "\nEXEC");
 }
@@ -152,20 +167,20 @@ static void test_many_entries(void **state)
 {
     (void)state;
     static StatusUpdate many[129];
-    const RedisKeys keys = keys_with(0, false), with_window = keys_with(60, false);
+    const StreamKeys keys = keys_with(0, false), with_window = keys_with(60, false);
     Payload payload = {.object = STR("o"), .statuses = many, .status_count = 128};
     const Publication publication = publication_of(&payload);
     Buffer buffer = {0};
     for (size_t i = 0; i < 129; i++) {
         many[i] = statuses[0];
     }
-    assert_true(command_is_script(&with_window, &payload));
-    assert_false(command_is_script(&keys, &payload));
-    assert_int_equal(command_publish(&buffer, &keys, &publication), 130);
+    assert_true(publishing_of(&with_window, &payload).by_script);
+    assert_false(publishing_of(&keys, &payload).by_script);
+    assert_int_equal(write_to(&buffer, &keys, &publication, false), 130);
     buffer_clear(&buffer);
     payload.status_count = 129;
-    assert_true(command_is_script(&keys, &payload));
-    assert_int_equal(command_publish(&buffer, &keys, &publication), 1);
+    assert_true(publishing_of(&keys, &payload).by_script);
+    assert_int_equal(write_to(&buffer, &keys, &publication, false), 1);
     const char begin[] =
         "*794\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
         "$1\r\n3\r\n$1\r\ns\r\n$5\r\n{s}:q\r\n$5\r\n{s}:q\r\n$1\r\n0\r\n";
@@ -173,7 +188,6 @@ static void test_many_entries(void **state)
     buffer_free(&buffer);
 }
 
-#define SHA "0123456789abcdef0123456789abcdef01234567"
 #define SEEN(digit) "{s}:seen:" digit digit digit digit digit digit digit digit
 #define HEAD "|60|1700000000123|id-1|o|application/json"
 #define GROUP "|1|2|P|+1 2|E|messages|whatsapp|a|sent|7|r|[]|{}|b~|read|||[1]|{\"x\":1}"
@@ -183,7 +197,7 @@ static void test_script(void **state)
 {
     (void)state;
     const Publication publication = publication_of(&all);
-    const RedisKeys with = keys_with(60, true), without = keys_with(60, false);
+    const StreamKeys with = keys_with(60, true), without = keys_with(60, false);
     assert_published(&with, &publication, 1,
                      "EVALSHA|" SHA "|7|s|{s}:q|ev|" SEEN("0000") "|" SEEN("1111") "|" SEEN(
                          "2222") "|" SEEN("3333") HEAD GROUP
@@ -203,7 +217,7 @@ static void test_groups(void **state)
     three[1].change = &twin;
     const Payload payload = {.object = STR("o"), .statuses = three, .status_count = 3};
     const Publication publication = publication_of(&payload);
-    const RedisKeys keys = keys_with(60, false);
+    const StreamKeys keys = keys_with(60, false);
 #define ONE "|1|P|+1 2|E|messages|whatsapp|a|sent|7|r|[]|{}"
     assert_published(&keys, &publication, 1,
                      "EVALSHA|" SHA
@@ -215,33 +229,207 @@ static void test_groups(void **state)
 static void test_source(void **state)
 {
     (void)state;
-    Publication publication = publication_of(&all);
-    const RedisKeys keys = keys_with(60, true);
+    const Publication publication = publication_of(&all);
+    const StreamKeys keys = keys_with(60, true);
     Buffer buffer = {0};
     char begin[64];
-    publication.sink.with_source = true;
-    assert_int_equal(command_publish(&buffer, &keys, &publication), 1);
+    assert_int_equal(write_to(&buffer, &keys, &publication, true), 1);
     int len = snprintf(begin, sizeof(begin), "*44\r\n$4\r\nEVAL\r\n$%zu\r\n", publish_script.len);
     assert_true(str_starts_with((Str){buffer.ptr, buffer.len}, str_from(begin)));
     assert_memory_equal(buffer.ptr + len, publish_script.ptr, publish_script.len);
     buffer_free(&buffer);
 }
 
-static void test_simple(void **state)
+static void test_probe(void **state)
 {
     (void)state;
-    const RedisKeys keys = keys_with(0, false);
-    const Str words[] = {STR("SELECT"), STR("1"), STR("")};
+    const StreamKeys keys = keys_with(0, false);
     Buffer buffer = {0};
-    assert_int_equal(command_probe(&buffer, &keys), 1);
-    assert_int_equal(command_simple(&buffer, words, 3), 1); /* is appended */
-    assert_commands(&buffer, "SET|{s}:probe|1|PX|1000\nSELECT|1|");
-    buffer_clear(&buffer);
-    assert_int_equal(buffer.len, 0);
-    assert_true(buffer.room > 0);
-    assert_true(buffer_reserve(&buffer, 2 << 20));
-    buffer_clear(&buffer);
-    assert_int_equal(buffer.room, 0); /* a big one goes back */
+    write_probe(&buffer, &keys);
+    write_probe(&buffer, &keys); /* is appended */
+    assert_commands(&buffer, "SET|{s}:probe|1|PX|1000\nSET|{s}:probe|1|PX|1000");
+    buffer_free(&buffer);
+}
+
+static void test_nothing_to_store(void **state)
+{
+    (void)state;
+    const StreamKeys with = keys_with(0, true), without = keys_with(0, false);
+    const Payload only_event = {.events = events, .event_count = 1};
+    const Publishing kept = publishing_of(&with, &only_event),
+                     ignored = publishing_of(&without, &only_event);
+    assert_false(publishing_is_empty(&kept));
+    assert_true(publishing_is_empty(&ignored));
+}
+
+/* What the replies to a publication mean; "why" instead of a verdict: they make no sense. */
+
+#define STATUS_REPLY {.kind = REPLY_STATUS, .text = STR_INIT("OK")}
+#define ERROR_REPLY(words) {.kind = REPLY_ERROR, .text = STR_INIT(words)}
+#define NUMBER(n) {.kind = REPLY_INTEGER, .integer = (n)}
+#define ID {.kind = REPLY_TEXT, .text = STR_INIT("1-0")}
+#define NIL {.kind = REPLY_NIL}
+#define LIST(...)                                                                                  \
+    {                                                                                              \
+        .kind = REPLY_LIST, .items = (Reply[]){__VA_ARGS__},                                       \
+        .count = sizeof((Reply[]){__VA_ARGS__}) / sizeof(Reply)                                    \
+    }
+#define EMPTY {.kind = REPLY_LIST}
+
+enum { SENSELESS = -1 };
+
+typedef struct {
+    const char *label;
+    size_t statuses, quarantined;
+    unsigned window;
+    bool with_source;
+    Reply replies[5];
+    int verdict; /* or SENSELESS */
+    PublishResult result;
+} Answer;
+
+static const Answer answers[] = {
+    {"the script counts", 1, 0, 60, false, {LIST(NUMBER(1), NUMBER(0), NUMBER(0))},
+     VERDICT_STORED, {1, 0, 0}},
+    {"what was known", 2, 1, 60, false, {LIST(NUMBER(1), NUMBER(0), NUMBER(2))},
+     VERDICT_STORED, {1, 0, 2}},
+    {"one XADD: its id", 1, 0, 0, false, {ID}, VERDICT_STORED, {1, 0, 0}},
+    {"several: an id for each", 2, 0, 0, false,
+     {STATUS_REPLY, STATUS_REPLY, STATUS_REPLY, LIST(ID, ID)}, VERDICT_STORED, {2, 0, 0}},
+
+    {"nil", 1, 0, 60, false, {NIL}, SENSELESS, {0}},
+    {"nil for an id", 1, 0, 0, false, {NIL}, SENSELESS, {0}},
+    {"a status", 1, 0, 60, false, {STATUS_REPLY}, SENSELESS, {0}},
+    {"a status for an id", 1, 0, 0, false, {STATUS_REPLY}, SENSELESS, {0}},
+    {"a number", 1, 0, 60, false, {NUMBER(1)}, SENSELESS, {0}},
+    {"a number for an id", 1, 0, 0, false, {NUMBER(1)}, SENSELESS, {0}},
+    {"an empty list", 1, 0, 60, false, {EMPTY}, SENSELESS, {0}},
+    {"an empty list for an id", 1, 0, 0, false, {EMPTY}, SENSELESS, {0}},
+    {"nothing added", 1, 0, 60, false, {LIST(NUMBER(0), NUMBER(0), NUMBER(0))}, SENSELESS, {0}},
+    {"a list of nil for an id", 1, 0, 0, false, {LIST(NIL)}, SENSELESS, {0}},
+    {"too many added", 1, 0, 60, false, {LIST(NUMBER(0), NUMBER(100000000), NUMBER(0))},
+     SENSELESS, {0}},
+    {"more accepted than sent", 1, 1, 60, false, {LIST(NUMBER(2), NUMBER(0), NUMBER(0))},
+     SENSELESS, {0}},
+    {"too many ids", 1, 0, 0, false, {LIST(ID, ID)}, SENSELESS, {0}},
+    {"a negative number", 1, 0, 60, false, {LIST(NUMBER(2), NUMBER(-1), NUMBER(0))},
+     SENSELESS, {0}},
+    {"numbers that add up by overflow", 1, 0, 60, false,
+     {LIST(NUMBER(1), NUMBER(-1), NUMBER(1))}, SENSELESS, {0}},
+    {"texts for numbers", 1, 0, 60, false, {LIST(ID, ID, ID)}, SENSELESS, {0}},
+    {"two numbers", 1, 0, 60, false, {LIST(NUMBER(1), NUMBER(0))}, SENSELESS, {0}},
+    {"an id too few", 2, 0, 0, false, {STATUS_REPLY, STATUS_REPLY, STATUS_REPLY, LIST(ID)},
+     SENSELESS, {0}},
+    {"nil among the ids", 2, 0, 0, false,
+     {STATUS_REPLY, STATUS_REPLY, STATUS_REPLY, LIST(ID, NIL)}, SENSELESS, {0}},
+    {"EXEC that was aborted by nobody", 2, 0, 0, false,
+     {STATUS_REPLY, STATUS_REPLY, STATUS_REPLY, NIL}, SENSELESS, {0}},
+    {"a queued command with an id", 2, 0, 0, false, {STATUS_REPLY, ID}, SENSELESS, {0}},
+    {"EXEC went well although a command did not", 2, 0, 0, false,
+     {STATUS_REPLY, ERROR_REPLY("OOM"), STATUS_REPLY, LIST(ID, ID)}, SENSELESS, {0}},
+
+    {"no such script", 1, 0, 60, false, {ERROR_REPLY("NOSCRIPT No matching script.")},
+     VERDICT_SEND_SOURCE, {0}},
+    {"no such script, sent with its source", 1, 0, 60, true,
+     {ERROR_REPLY("NOSCRIPT No matching script.")}, VERDICT_GIVE_UP, {0}},
+    {"loading", 1, 0, 60, false, {ERROR_REPLY("LOADING Redis is loading")}, VERDICT_RETRY, {0}},
+    {"full", 1, 0, 60, false, {ERROR_REPLY("OOM command not allowed")}, VERDICT_GIVE_UP, {0}},
+    {"a replica", 1, 0, 0, false, {ERROR_REPLY("READONLY You can't write")},
+     VERDICT_RECONNECT, {0}},
+    {"another node's", 1, 0, 0, false, {ERROR_REPLY("MOVED 12483 127.0.0.1:7001")},
+     VERDICT_GIVE_UP, {0}},
+    {"a slot that moves", 1, 0, 0, false, {ERROR_REPLY("ASK 12483 127.0.0.1:7001")},
+     VERDICT_RETRY, {0}},
+    {"the first error counts", 2, 0, 0, false,
+     {STATUS_REPLY, ERROR_REPLY("OOM command not allowed"), STATUS_REPLY,
+      ERROR_REPLY("EXECABORT Transaction discarded")}, VERDICT_GIVE_UP, {0}},
+    {"an error among the results of EXEC", 2, 0, 0, false,
+     {STATUS_REPLY, STATUS_REPLY, STATUS_REPLY, LIST(ID, ERROR_REPLY("WRONGTYPE Operation"))},
+     VERDICT_GIVE_UP, {0}},
+};
+
+static void check_answer(const Answer *answer)
+{
+    const StreamKeys keys = keys_with(answer->window, false);
+    const Payload payload = {.object = STR("o"),
+                             .statuses = statuses,
+                             .status_count = answer->statuses,
+                             .quarantined = quarantined,
+                             .quarantined_count = answer->quarantined};
+    const Publication publication = publication_of(&payload);
+    Publishing publishing = publishing_of(&keys, &payload);
+    Buffer buffer = {0};
+    publishing.with_source = answer->with_source;
+    assert_true(publish_write(&publishing, &buffer, &keys, STR(SHA), &publication, digests));
+    buffer_free(&buffer);
+    const char *why = NULL;
+    for (size_t i = 0; publishing.replies && !why; i++) {
+        why = publish_take(&publishing, &answer->replies[i]);
+    }
+    if (answer->verdict == SENSELESS) {
+        assert_non_null(why);
+        return;
+    }
+    assert_null(why);
+    assert_int_equal(publish_verdict(&publishing), answer->verdict);
+    assert_memory_equal(&publishing.result, &answer->result, sizeof(PublishResult));
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        print_message("%s\n", answers[i].label);
+        check_answer(&answers[i]);
+    }
+}
+
+static void test_answers_to_a_probe(void **state)
+{
+    (void)state;
+    static const struct {
+        Reply reply;
+        int verdict;
+    } cases[] = {{STATUS_REPLY, VERDICT_STORED},
+                 {ERROR_REPLY("OOM command not allowed"), VERDICT_GIVE_UP},
+                 {ID, SENSELESS},
+                 {NIL, SENSELESS}};
+    const StreamKeys keys = keys_with(60, false);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Publishing publishing;
+        Buffer buffer = {0};
+        assert_true(publish_write_probe(&publishing, &buffer, &keys));
+        buffer_free(&buffer);
+        const char *why = publish_take(&publishing, &cases[i].reply);
+        assert_int_equal(why ? SENSELESS : (int)publish_verdict(&publishing), cases[i].verdict);
+    }
+}
+
+/* publish.lua names the fields once more, so that it can be read. It must name those of entry.h, in
+ * their order. */
+static void test_the_script_names_the_fields(void **state)
+{
+    (void)state;
+    const char *at = publish_script.ptr;
+    for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
+        at = strstr(at, "+ append(keys[");
+        at = at ? at : strstr(publish_script.ptr, "append(keys[3]");
+        assert_non_null(at);
+        at = strchr(at + 2, '(');
+        const EntryFields fields = entry_fields(kind);
+        const char *end = strstr(at, "request_id)");
+        assert_non_null(end);
+        for (size_t i = 0; i < fields.count; i++) {
+            at = strchr(at, '\'');
+            assert_true(at && at < end);
+            size_t len = strcspn(at + 1, "'");
+            assert_true(str_eq((Str){at + 1, len}, fields.fields[i].name));
+            at += len + 2;
+        }
+        const char *next = strchr(at, '\'');
+        assert_true(!next || next > end); /* and no more */
+        at = end;
+    }
 }
 
 /* Whatever allocation fails, what was in the buffer before stays as it was. */
@@ -250,13 +438,13 @@ static void test_failing_malloc(void **state)
     (void)state;
     const Publication publication = publication_of(&all);
     for (unsigned window = 0; window < 2; window++) {
-        const RedisKeys keys = keys_with(window * 60, true);
+        const StreamKeys keys = keys_with(window * 60, true);
         for (size_t n = 0;; n++) {
             Buffer buffer = {0};
-            assert_int_equal(command_probe(&buffer, &keys), 1);
+            write_probe(&buffer, &keys);
             size_t before = buffer.len;
             failing_malloc_begin(n, FAIL_ONCE);
-            size_t replies = command_publish(&buffer, &keys, &publication);
+            size_t replies = write_to(&buffer, &keys, &publication, false);
             bool failed = failing_malloc_end();
             assert_int_equal(replies == 0, failed);
             assert_true(failed ? buffer.len == before : buffer.len > before);
@@ -277,7 +465,10 @@ int main(void)
         cmocka_unit_test(test_one_entry),    cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_many_entries), cmocka_unit_test(test_script),
         cmocka_unit_test(test_groups),       cmocka_unit_test(test_source),
-        cmocka_unit_test(test_simple),       cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_probe),        cmocka_unit_test(test_nothing_to_store),
+        cmocka_unit_test(test_answers),      cmocka_unit_test(test_answers_to_a_probe),
+        cmocka_unit_test(test_the_script_names_the_fields),
+        cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

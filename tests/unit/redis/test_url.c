@@ -22,10 +22,10 @@ static const struct {
     {"redis://[::1]", "||::1|6379|0|[::1]:6379"},
     {"redis://[::1]:6380/1", "||::1|6380|1|[::1]:6380"},
     {"rediss://h", "||h|6379|0|h:6379"},
-    {"unix:///run/redis.sock", "||/run/redis.sock||0|unix:/run/redis.sock"},
-    {"unix:///run/redis.sock?db=7", "||/run/redis.sock||7|unix:/run/redis.sock"},
-    {"unix://me:s%40cret@/run/redis.sock", "me|s@cret|/run/redis.sock||0|unix:/run/redis.sock"},
-    {"unix:///a%20b", "||/a b||0|unix:/a b"},
+    {"unix:///run/redis.sock", "||/run/redis.sock|0|0|unix:/run/redis.sock"},
+    {"unix:///run/redis.sock?db=7", "||/run/redis.sock|0|7|unix:/run/redis.sock"},
+    {"unix://me:s%40cret@/run/redis.sock", "me|s@cret|/run/redis.sock|0|0|unix:/run/redis.sock"},
+    {"unix:///a%20b", "||/a b|0|0|unix:/a b"},
     {"", NULL},
     {"h", NULL},
     {"h:6379", NULL},
@@ -68,7 +68,7 @@ static void test_urls(void **state)
         char got[2048] = "refused";
         bool ok = redis_url_parse(str_from(cases[i].url), &url, &error);
         if (ok) {
-            snprintf(got, sizeof(got), "%s|%s|%s|%s|%u|%s", url.user, url.password, url.host,
+            snprintf(got, sizeof(got), "%s|%s|%s|%u|%u|%s", url.user, url.password, url.host,
                      url.port, url.db, url.shown);
             assert_int_equal(url.tls, strncmp(cases[i].url, "rediss:", 7) == 0);
             assert_int_equal(url.unix_socket, strncmp(cases[i].url, "unix:", 5) == 0);

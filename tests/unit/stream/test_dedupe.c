@@ -23,7 +23,7 @@ static Seen seen_of(const char *body)
     Arena *arena = arena_new();
     Payload payload;
     Error error;
-    const char(*digests)[DEDUPE_DIGEST];
+    const Digest *digests;
     Seen seen;
     assert_non_null(arena);
     assert_true(json_decode(str_from(body), arena, &payload, &error));
@@ -145,7 +145,7 @@ static void test_many(void **state)
     Arena *arena = arena_new();
     Payload payload;
     Error error;
-    const char(*digests)[DEDUPE_DIGEST];
+    const Digest *digests;
     assert_non_null(arena);
     Text text = text_begin(arena);
     text_add(&text, STR("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":["));
@@ -157,7 +157,7 @@ static void test_many(void **state)
     assert_true(dedupe_digests(&payload, arena, &digests));
     for (size_t i = 0; i < 2000; i++) {
         for (size_t k = 0; k < i; k++) {
-            assert_false(same(digests[i], digests[k]));
+            assert_false(same(digests[i].hex, digests[k].hex));
         }
     }
     arena_free(arena);
@@ -173,7 +173,7 @@ static void test_failing_malloc(void **state)
         Arena *arena = arena_new(), *small = small_arena(left);
         Payload payload;
         Error error;
-        const char(*digests)[DEDUPE_DIGEST];
+        const Digest *digests;
         assert_non_null(arena);
         assert_true(json_decode(str_from(body), arena, &payload, &error));
         failing_malloc_begin(0, FAIL_FOREVER);

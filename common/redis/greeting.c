@@ -1,0 +1,148 @@
+#include "redis/greeting.h"
+
+#include <stdio.h>
+
+typedef enum {
+    ASK_AUTH,
+    ASK_SELECT,
+    ASK_NAME,
+    ASK_ROLE,
+    ASK_MULTI,
+    ASK_EXEC,
+    ASK_SCRIPT,
+    ASK_COUNT
+} Question;
+
+enum { WORDS_MOST = 3 };
+
+Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys)
+{
+    return (Greeting){.url = url, .needs_transaction = keys->window == 0};
+}
+
+/* The words of a question; 0 = it is not asked. */
+static size_t words_of(const Greeting *greeting, Question question, char db[12],
+                       Str words[WORDS_MOST])
+{
+    const RedisUrl *url = greeting->url;
+    const Str user = str_from(url->user), password = str_from(url->password);
+    switch (question) {
+    case ASK_AUTH:
+        words[0] = STR("AUTH");
+        words[1] = user.len ? user : password;
+        words[2] = password;
+        return password.len == 0 ? 0 : user.len ? 3 : 2;
+    case ASK_SELECT:
+        words[0] = STR("SELECT");
+        words[1] = (Str){db, (size_t)snprintf(db, 12, "%u", url->db)};
+        return url->db ? 2 : 0;
+    case ASK_NAME:
+        words[0] = STR("CLIENT");
+        words[1] = STR("SETNAME");
+        words[2] = STR("tickstream");
+        return 3;
+    case ASK_ROLE:
+        words[0] = STR("ROLE");
+        return 1;
+    case ASK_MULTI:
+        words[0] = STR("MULTI");
+        return greeting->needs_transaction ? 1 : 0;
+    case ASK_EXEC:
+        words[0] = STR("EXEC");
+        return greeting->needs_transaction ? 1 : 0;
+    case ASK_SCRIPT:
+        words[0] = STR("SCRIPT");
+        words[1] = STR("LOAD");
+        words[2] = publish_script;
+        return 3;
+    case ASK_COUNT:
+        break;
+    }
+    return 0;
+}
+
+bool greeting_write(Greeting *greeting, Buffer *buffer)
+{
+    greeting->asked = 0;
+    greeting->complaint[0] = '\0';
+    for (Question question = 0; question < ASK_COUNT; question++) {
+        char db[12] = "";
+        Str words[WORDS_MOST];
+        size_t count = words_of(greeting, question, db, words);
+        if (count && !resp_command(buffer, words, count)) {
+            return false;
+        }
+        greeting->asked |= count ? 1U << question : 0;
+    }
+    return true;
+}
+
+static Question first_asked(const Greeting *greeting)
+{
+    Question question = 0;
+    while (question < ASK_COUNT && !(greeting->asked & 1U << question)) {
+        question++;
+    }
+    return question;
+}
+
+static bool complain_of_error(Greeting *greeting, Str error)
+{
+    const ErrorRule *rule = error_rule(error);
+    const Str text = error_to_show(error);
+    snprintf(greeting->complaint, sizeof(greeting->complaint), "%.*s (%s)", STR_ARG(text),
+             rule->advice);
+    greeting->alert = rule->alert;
+    return false;
+}
+
+/* ROLE answers with a list whose first element names the role. */
+static bool accept_role(Greeting *greeting, const Reply *reply)
+{
+    const Str role = reply->kind == REPLY_LIST && reply->count && reply->items[0].kind == REPLY_TEXT
+                         ? reply->items[0].text
+                         : STR("server of no known role");
+    if (str_eq(role, STR("master"))) {
+        return true;
+    }
+    snprintf(greeting->complaint, sizeof(greeting->complaint), "%.200s is a %.*s, not a master",
+             greeting->url->shown, role.len < 40 ? (int)role.len : 40, role.ptr);
+    greeting->alert = true;
+    return false;
+}
+
+static bool accept(Greeting *greeting, Question question, const Reply *reply)
+{
+    bool is_error = reply->kind == REPLY_ERROR;
+    if (question == ASK_NAME ||
+        (question == ASK_ROLE && is_error && str_starts_with(reply->text, STR("NOPERM")))) {
+        return true; /* what we can do without */
+    }
+    if (is_error) {
+        return complain_of_error(greeting, reply->text);
+    }
+    if (question == ASK_ROLE) {
+        return accept_role(greeting, reply);
+    }
+    if (question == ASK_SCRIPT) {
+        bool is_sha = reply->kind == REPLY_TEXT && reply->text.len == SCRIPT_SHA;
+        if (is_sha) {
+            *str_put(greeting->script_sha, reply->text) = '\0';
+        }
+        return is_sha;
+    }
+    return question == ASK_EXEC ? reply->kind == REPLY_LIST : reply->kind == REPLY_STATUS;
+}
+
+const char *greeting_take(Greeting *greeting, const Reply *reply)
+{
+    const Question question = first_asked(greeting);
+    if (question == ASK_COUNT) {
+        return "a reply that nobody asked for";
+    }
+    if (!accept(greeting, question, reply)) {
+        return "refused at the greeting";
+    }
+    greeting->asked &= ~(1U << question);
+    return NULL;
+}

@@ -1,0 +1,151 @@
+#include "redis/link.h"
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "stats/stats.h"
+
+#include <stdlib.h>
+
+enum { LASTED = 1000 }; /* milliseconds: after a connection that lived longer there is no pause */
+
+/* A Redis that is back is used within 2 s. */
+static const Backoff reconnecting = {.first = 50, .most = 1000};
+
+struct Link {
+    Loop *loop;
+    LinkSettings settings;
+    LinkEvents events;
+    void *arg;
+    Connection *connection; /* NULL: between attempts */
+    Greeting greeting;      /* of the connection */
+    bool is_ready;
+    int64_t ready_since;
+    unsigned failures; /* in a row: to connect, or to stay connected for a while */
+    Timer *reconnect;
+};
+
+static void log_end(Link *link, const char *why, size_t not_taken)
+{
+    static LogSite complaints, ends;
+    if (link->greeting.complaint[0]) {
+        stats_add(STAT_REDIS_ERRORS, 1);
+        log_rarely(&complaints, link->greeting.alert ? LOG_ERROR : LOG_WARN, "redis: %s",
+                   link->greeting.complaint);
+    }
+    log_rarely(&ends, LOG_WARN, "redis: %s (%s), %zu requests not taken", why,
+               link->settings.url->shown, not_taken);
+}
+
+/* The connection has gone, or could not be made. */
+static void try_again(Link *link)
+{
+    const bool lasted = link->is_ready && loop_clock_ms() - link->ready_since >= LASTED;
+    stats_add(STAT_REDIS_LOST, link->is_ready);
+    stats_set(STAT_REDIS_CONNECTED, 0);
+    link->connection = NULL;
+    link->is_ready = false;
+    link->failures = lasted ? 0 : link->failures + 1;
+    timer_start(link->reconnect, backoff_jitter(backoff_pause(&reconnecting, link->failures)), 0);
+}
+
+static void on_ready(void *arg)
+{
+    static LogSite site;
+    Link *link = arg;
+    link->is_ready = true;
+    link->ready_since = loop_clock_ms();
+    stats_add(STAT_REDIS_CONNECTS, 1);
+    stats_set(STAT_REDIS_CONNECTED, 1);
+    log_rarely(&site, LOG_INFO, "redis: connected (%s)", link->settings.url->shown);
+    link->events.ready(link->arg);
+}
+
+static const char *on_replied(void *arg, const Reply *reply)
+{
+    const Link *link = arg;
+    return link->events.replied(link->arg, reply);
+}
+
+static void on_ended(void *arg, const char *why)
+{
+    Link *link = arg;
+    try_again(link);
+    log_end(link, why, link->events.lost(link->arg));
+}
+
+static void start_connecting(void *arg)
+{
+    static const ConnectionEvents events = {
+        .ready = on_ready, .replied = on_replied, .ended = on_ended};
+    Link *link = arg;
+    const ConnectionTarget target = {.url = link->settings.url,
+                                     .tls = link->settings.tls,
+                                     .greeting = &link->greeting,
+                                     .timeout = link->settings.timeout,
+                                     .attempt = link->failures};
+    link->greeting = greeting_of(link->settings.url, link->settings.keys);
+    log_line(LOG_DEBUG, "redis: connecting (%s)", link->settings.url->shown);
+    link->connection = connection_open(link->loop, &target, &events, link);
+    if (!link->connection) {
+        on_ended(link, "out of memory");
+    }
+}
+
+Link *link_open(Loop *loop, const LinkSettings *settings, const LinkEvents *events, void *arg)
+{
+    Link *link = calloc(1, sizeof(*link));
+    if (!link) {
+        return NULL;
+    }
+    *link = (Link){.loop = loop, .settings = *settings, .events = *events, .arg = arg};
+    link->reconnect = loop_timer(loop, start_connecting, link);
+    if (!link->reconnect) {
+        return link_close(link);
+    }
+    timer_start(link->reconnect, 0, 0);
+    return link;
+}
+
+bool link_is_ready(const Link *link)
+{
+    return link->is_ready;
+}
+
+Str link_script(const Link *link)
+{
+    return (Str){link->greeting.script_sha, SCRIPT_SHA};
+}
+
+Buffer *link_commands(Link *link)
+{
+    return connection_commands(link->connection);
+}
+
+size_t link_unsent(const Link *link)
+{
+    return connection_unsent(link->connection);
+}
+
+void link_flush(Link *link)
+{
+    if (link->connection) {
+        connection_flush(link->connection);
+    }
+}
+
+void link_drop(Link *link, const char *why, size_t not_taken)
+{
+    connection_close(link->connection);
+    try_again(link);
+    log_end(link, why, not_taken);
+}
+
+Link *link_close(Link *link)
+{
+    if (link) {
+        connection_close(link->connection);
+        timer_close(link->reconnect);
+        free(link);
+    }
+    return NULL;
+}

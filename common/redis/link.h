@@ -1,0 +1,52 @@
+/*
+ * One server of Redis that is kept connected: a connection, and after its end another one, at once
+ * or after a pause that grows to a second.
+ *
+ * Events come from the loop only, never from inside a function that is called here:
+ *
+ *   ready     the server can be written to
+ *   replied   as of a connection
+ *   lost      it has gone, or could not be reached. Returns for how many somebody has waited.
+ */
+#ifndef TICKSTREAM_LINK_H
+#define TICKSTREAM_LINK_H
+
+#include "redis/connection.h"
+
+typedef struct Link Link;
+
+typedef struct {
+    void (*ready)(void *arg);
+    const char *(*replied)(void *arg, const Reply *reply);
+    size_t (*lost)(void *arg);
+} LinkEvents;
+
+/* All of it is borrowed for the link's life. */
+typedef struct {
+    const RedisUrl *url;
+    const StreamKeys *keys;
+    TlsContext *tls; /* for a URL with TLS, else NULL */
+    int64_t timeout; /* milliseconds for one attempt to connect */
+} LinkSettings;
+
+/* Starts to connect. NULL: no memory. */
+Link *link_open(Loop *loop, const LinkSettings *settings, const LinkEvents *events, void *arg);
+
+bool link_is_ready(const Link *link);
+
+/* The name of the script on this server; while it is ready. */
+Str link_script(const Link *link);
+
+/* As of a connection; while it is ready. */
+Buffer *link_commands(Link *link);
+size_t link_unsent(const Link *link);
+void link_flush(Link *link); /* any time */
+
+/* Ends the connection because of something that only the caller knows, and makes another one. No
+ * event follows; not_taken as lost() would return it. */
+void link_drop(Link *link, const char *why, size_t not_taken);
+
+/* No event follows. Takes NULL; returns NULL. */
+Link *link_close(Link *link);
+
+#endif

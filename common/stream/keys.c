@@ -1,0 +1,57 @@
+#include "stream/keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The object and its texts are one block. */
+typedef struct {
+    StreamKeys keys;
+    char texts[];
+} Block;
+
+static const struct {
+    const char *before, *after; /* the stream's name */
+    size_t member;
+} names[] = {
+    {"", "", offsetof(StreamKeys, stream)},
+    {"{", "}:quarantine", offsetof(StreamKeys, quarantine)},
+    {"{", "}:seen:", offsetof(StreamKeys, seen_prefix)},
+    {"{", "}:probe", offsetof(StreamKeys, probe)},
+};
+
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
+
+static Str add_text(char **end, const char *before, const char *name, const char *after)
+{
+    const Str text = {*end, (size_t)sprintf(*end, "%s%s%s", before, name, after)};
+    *end += text.len + 1;
+    return text;
+}
+
+StreamKeys *stream_keys_new(const char *stream, const char *events, unsigned window)
+{
+    size_t room = strlen(events) + 1;
+    for (size_t i = 0; i < NAMES; i++) {
+        room += strlen(names[i].before) + strlen(stream) + strlen(names[i].after) + 1;
+    }
+    Block *block = calloc(1, sizeof(*block) + room);
+    if (!block) {
+        return NULL;
+    }
+    char *end = block->texts;
+    for (size_t i = 0; i < NAMES; i++) {
+        Str *member = (Str *)(void *)((char *)&block->keys + names[i].member);
+        *member = add_text(&end, names[i].before, stream, names[i].after);
+    }
+    if (events[0]) {
+        block->keys.events = add_text(&end, "", events, "");
+    }
+    block->keys.window = window;
+    return &block->keys;
+}
+
+StreamKeys *stream_keys_free(StreamKeys *keys)
+{
+    free(keys); /* the first member of its block */
+    return NULL;
+}

@@ -1,0 +1,34 @@
+/*
+ * What the keys of a stream are called. The one home of that fact: whoever writes, reads, trims or
+ * probes takes the names from here.
+ *
+ *   S                 the stream of statuses
+ *   {S}:quarantine    what could not be read
+ *   {S}:seen:DIGEST   dedupe: a status that is known
+ *   {S}:probe         what a probe writes
+ *
+ * The braces keep all keys of a stream in one slot of a cluster (a name S without braces hashes
+ * like {S}), so S itself must have none. The events stream is named by the operator.
+ */
+#ifndef TICKSTREAM_KEYS_H
+#define TICKSTREAM_KEYS_H
+
+#include "base/str.h"
+
+typedef struct {
+    Str stream;      /* of statuses */
+    Str quarantine;  /* stream */
+    Str events;      /* stream; absent = events are not kept */
+    Str seen_prefix; /* of dedupe keys */
+    Str probe;
+    unsigned window; /* of dedupe, in seconds; 0 = none */
+} StreamKeys;
+
+/*
+ * The keys of a stream; the texts live as long as the object. events: "" = none. NULL: no memory.
+ * Caller frees with stream_keys_free().
+ */
+StreamKeys *stream_keys_new(const char *stream, const char *events, unsigned window);
+StreamKeys *stream_keys_free(StreamKeys *keys); /* takes NULL; returns NULL */
+
+#endif

@@ -1,0 +1,51 @@
+#include "unit.h"
+
+#include "failing_malloc.h"
+#include "stream/keys.h"
+
+static void test_names(void **state)
+{
+    (void)state;
+    StreamKeys *keys = stream_keys_new("whatsapp:statuses", "", 86400);
+    assert_non_null(keys);
+    assert_true(str_eq(keys->stream, STR("whatsapp:statuses")));
+    assert_true(str_eq(keys->quarantine, STR("{whatsapp:statuses}:quarantine")));
+    assert_true(str_eq(keys->seen_prefix, STR("{whatsapp:statuses}:seen:")));
+    assert_true(str_eq(keys->probe, STR("{whatsapp:statuses}:probe")));
+    assert_null(keys->events.ptr);
+    assert_int_equal(keys->window, 86400);
+    assert_null(stream_keys_free(keys));
+    assert_null(stream_keys_free(NULL));
+}
+
+/* Each object has texts of its own. */
+static void test_two(void **state)
+{
+    (void)state;
+    StreamKeys *a = stream_keys_new("a", "e", 0), *b = stream_keys_new("b", "", 0);
+    assert_true(a && b);
+    assert_true(str_eq(a->quarantine, STR("{a}:quarantine")));
+    assert_true(str_eq(a->events, STR("e")));
+    assert_true(str_eq(b->quarantine, STR("{b}:quarantine")));
+    stream_keys_free(a);
+    stream_keys_free(b);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    failing_malloc_begin(0, FAIL_ONCE);
+    StreamKeys *keys = stream_keys_new("a", "", 0);
+    failing_malloc_end();
+    assert_null(keys);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_two),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
