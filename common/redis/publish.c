@@ -1,5 +1,7 @@
 #include "redis/publish.h"
 
+#include <assert.h>
+
 /* Entries of a transaction: Redis keeps all 31 words of each until EXEC, and once they do not fit
  * into its caches the script is faster, to which a status is 6 words. */
 enum { TRANSACTION_MOST = 128 };
@@ -41,56 +43,116 @@ static Str stream_of(const StreamKeys *keys, EntryKind kind)
                                        : keys->events;
 }
 
-/* The call of the script. What it gets is written by one walk, which is taken twice: first to count
- * words and bytes, then to write them. */
-
-enum { STREAMS = 3 };
-
+/* What is written of a kind, made once for a process from the fields of its entry. */
 typedef struct {
-    char *to; /* NULL while counting */
-    size_t words, size;
-} Walk;
+    size_t count; /* of fields; 0 = not made yet */
 
-static void walk_word(Walk *walk, Str word)
-{
-    if (walk->to) {
-        walk->to = resp_put_word(walk->to, word);
-    } else {
-        walk->words++;
-        walk->size += word.len + RESP_FRAME;
-    }
-}
+    /* XADD: the names, each framed as it goes over the wire. */
+    Str names[ENTRY_FIELDS_MOST];
+    size_t names_size;
+    char bytes[ENTRY_FIELDS_MOST * RESP_FRAME];
 
-static void walk_number(Walk *walk, size_t number)
-{
-    char digits[20] = "";
-    const char *end = str_put_number(digits, number);
-    walk_word(walk, (Str){digits, (size_t)(end - digits)});
-}
+    /* The script: which values are of the element alone, and which it may share with others. */
+    size_t own[ENTRY_FIELDS_MOST], own_count;
+    size_t shared[ENTRY_FIELDS_MOST], shared_count;
+} Plan;
 
-/* The values of an element that belong to these scopes, in the order of the fields. */
-static void walk_values(Walk *walk, EntryKind kind, const Str *values, EntryScope from,
-                        EntryScope to)
+static void make_plan(Plan *plan, EntryKind kind)
 {
     const EntryFields fields = entry_fields(kind);
+    char *to = plan->bytes;
     for (size_t i = 0; i < fields.count; i++) {
-        if (fields.fields[i].scope >= from && fields.fields[i].scope <= to) {
-            walk_word(walk, values[i]);
+        const EntryField *field = &fields.fields[i];
+        char *end = resp_put_word(to, field->name);
+        plan->names[i] = (Str){to, (size_t)(end - to)};
+        plan->names_size += plan->names[i].len + RESP_FRAME;
+        to = end;
+        if (field->scope == OF_CHANGE || field->scope == OF_ACCOUNT) {
+            plan->shared[plan->shared_count++] = i;
+        } else if (field->scope == OF_ELEMENT) {
+            plan->own[plan->own_count++] = i;
         }
+    }
+    plan->count = fields.count;
+}
+
+static const Plan *plan_of(EntryKind kind)
+{
+    static Plan plans[ENTRY_KINDS];
+    if (!plans[kind].count) {
+        make_plan(&plans[kind], kind);
+    }
+    return &plans[kind];
+}
+
+/* The call of the script. Its words are counted before they are written, since their number comes
+ * first, and again while they are: a call that did not fit its head would shift all that follows.
+ */
+
+enum { STREAMS = 3, HEAD_VALUES = 5, COUNTS = 3 };
+
+typedef struct {
+    Buffer *buffer;
+    size_t words;
+    bool failed; /* no memory; nothing more is written */
+} Call;
+
+/* Where so many words of so many bytes may be put; NULL: no memory. */
+static char *call_reserve(Call *call, size_t words, size_t bytes)
+{
+    call->words += words;
+    call->failed = call->failed || !buffer_reserve(call->buffer, bytes + words * RESP_FRAME);
+    return call->failed ? NULL : call->buffer->ptr + call->buffer->len;
+}
+
+static void call_put_until(Call *call, const char *end)
+{
+    call->buffer->len = (size_t)(end - call->buffer->ptr);
+}
+
+static void call_word(Call *call, Str word)
+{
+    char *to = call_reserve(call, 1, word.len);
+    if (to) {
+        call_put_until(call, resp_put_word(to, word));
     }
 }
 
-static void walk_seen_keys(Walk *walk, const StreamKeys *keys, const Digest *digests, size_t count)
+static void call_number(Call *call, size_t number)
 {
-    if (!walk->to) {
-        walk->words += count;
-        walk->size += count * (keys->seen_prefix.len + DEDUPE_DIGEST + RESP_FRAME);
+    char *to = call_reserve(call, 1, RESP_FRAME);
+    if (to) {
+        call_put_until(call, resp_put_number(to, number));
+    }
+}
+
+/* Some of the values of an element. */
+static void call_values(Call *call, const Str *values, const size_t *which, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += values[which[i]].len;
+    }
+    char *to = call_reserve(call, count, bytes);
+    if (!to) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        walk->to =
-            resp_put_joined(walk->to, keys->seen_prefix, (Str){digests[i].hex, DEDUPE_DIGEST});
+        to = resp_put_word(to, values[which[i]]);
     }
+    call_put_until(call, to);
+}
+
+static void call_seen_keys(Call *call, const StreamKeys *keys, const Digest *digests, size_t count)
+{
+    char *to = call_reserve(call, count, count * (keys->seen_prefix.len + DEDUPE_DIGEST));
+    if (!to) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to = resp_put_joined(to, keys->seen_prefix, (Str){digests[i].hex, DEDUPE_DIGEST});
+    }
+    call_put_until(call, to);
 }
 
 /* Does a status start a new group of statuses of the same change? */
@@ -118,112 +180,105 @@ static size_t count_groups(const Payload *payload)
 }
 
 /* Statuses are sent by groups: what those of one change have in common is sent once. */
-static void walk_statuses(Walk *walk, const Payload *payload)
+static void call_statuses(Call *call, const Payload *payload)
 {
+    const Plan *plan = plan_of(ENTRY_STATUS);
     Str values[ENTRY_FIELDS_MOST];
-    walk_number(walk, count_groups(payload));
+    call_number(call, count_groups(payload));
     for (size_t i = 0; i < payload->status_count; i++) {
         entry_values(ENTRY_STATUS, payload, i, NULL, values);
         if (starts_group(payload, i)) {
-            walk_number(walk, group_size(payload, i));
-            walk_values(walk, ENTRY_STATUS, values, OF_CHANGE, OF_ACCOUNT);
+            call_number(call, group_size(payload, i));
+            call_values(call, values, plan->shared, plan->shared_count);
         }
-        walk_values(walk, ENTRY_STATUS, values, OF_ELEMENT, OF_ELEMENT);
+        call_values(call, values, plan->own, plan->own_count);
     }
 }
 
-static void walk_others(Walk *walk, EntryKind kind, const Payload *payload, size_t count)
+static void call_others(Call *call, EntryKind kind, const Payload *payload, size_t count)
 {
+    const Plan *plan = plan_of(kind);
     Str values[ENTRY_FIELDS_MOST];
-    walk_number(walk, count);
+    call_number(call, count);
     for (size_t i = 0; i < count; i++) {
         entry_values(kind, payload, i, NULL, values);
-        walk_values(walk, kind, values, OF_ELEMENT, OF_ACCOUNT);
+        call_values(call, values, plan->shared, plan->shared_count);
+        call_values(call, values, plan->own, plan->own_count);
     }
+}
+
+/* How many words call_script() writes. */
+static size_t count_words(const Publishing *publishing, size_t key_count, const Payload *payload)
+{
+    const Plan *status = plan_of(ENTRY_STATUS), *item = plan_of(ENTRY_QUARANTINED),
+               *event = plan_of(ENTRY_EVENT);
+    return key_count + HEAD_VALUES + COUNTS + count_groups(payload) * (1 + status->shared_count) +
+           publishing->statuses * status->own_count +
+           publishing->quarantined * (item->shared_count + item->own_count) +
+           publishing->events * (event->shared_count + event->own_count);
 }
 
 /* Everything after the number of keys, as publish.lua takes it. */
-static void walk_call(Walk *walk, const Publishing *publishing, const StreamKeys *keys,
-                      const Publication *publication, const Digest *digests)
+static void call_script(Call *call, const Publishing *publishing, const StreamKeys *keys,
+                        const Publication *publication, const Digest *digests)
 {
     const Payload *payload = publication->payload;
-    walk_word(walk, keys->stream);
-    walk_word(walk, keys->quarantine);
-    walk_word(walk, keys->events.ptr ? keys->events : keys->quarantine);
-    walk_seen_keys(walk, keys, digests, keys->window ? entry_total(publishing) : 0);
-    walk_number(walk, keys->window);
-    walk_word(walk, publication->delivery.received_at);
-    walk_word(walk, publication->delivery.request_id);
-    walk_word(walk, payload->object);
-    walk_word(walk, publication->delivery.content_type);
-    walk_statuses(walk, payload);
-    walk_others(walk, ENTRY_QUARANTINED, payload, publishing->quarantined);
-    walk_others(walk, ENTRY_EVENT, payload, publishing->events);
+    call_word(call, keys->stream);
+    call_word(call, keys->quarantine);
+    call_word(call, keys->events.ptr ? keys->events : keys->quarantine);
+    call_seen_keys(call, keys, digests, keys->window ? entry_total(publishing) : 0);
+    call_number(call, keys->window);
+    call_word(call, publication->delivery.received_at);
+    call_word(call, publication->delivery.request_id);
+    call_word(call, payload->object);
+    call_word(call, publication->delivery.content_type);
+    call_statuses(call, payload);
+    call_others(call, ENTRY_QUARANTINED, payload, publishing->quarantined);
+    call_others(call, ENTRY_EVENT, payload, publishing->events);
 }
 
 static bool write_by_script(Publishing *publishing, Buffer *buffer, const StreamKeys *keys, Str sha,
                             const Publication *publication, const Digest *digests)
 {
     const Str script = publishing->with_source ? publish_script : sha;
+    const size_t start = buffer->len;
     const size_t key_count = STREAMS + (keys->window ? entry_total(publishing) : 0);
-    Walk walk = {0};
-    walk_call(&walk, publishing, keys, publication, digests);
-    if (!buffer_reserve(buffer, walk.size + script.len + 4 * RESP_FRAME)) {
+    const size_t words = count_words(publishing, key_count, publication->payload);
+    Call call = {.buffer = buffer};
+    if (!buffer_reserve(buffer, script.len + 4 * RESP_FRAME)) {
         return false;
     }
-    walk.to = resp_put_head(buffer->ptr + buffer->len, 3 + walk.words);
-    walk.to = resp_put_word(walk.to, publishing->with_source ? STR("EVAL") : STR("EVALSHA"));
-    walk.to = resp_put_word(walk.to, script);
-    walk.to = resp_put_number(walk.to, key_count);
-    walk_call(&walk, publishing, keys, publication, digests);
-    buffer->len = (size_t)(walk.to - buffer->ptr);
+    char *to = resp_put_head(buffer->ptr + start, 3 + words);
+    to = resp_put_word(to, publishing->with_source ? STR("EVAL") : STR("EVALSHA"));
+    to = resp_put_word(to, script);
+    call_put_until(&call, resp_put_number(to, key_count));
+    call_script(&call, publishing, keys, publication, digests);
+    assert(call.failed || call.words == words);
+    if (call.failed || call.words != words) {
+        buffer->len = start;
+        return false;
+    }
     publishing->replies = 1;
     return true;
 }
 
 /* XADD */
 
-/* The names of a kind's fields, each framed as it goes over the wire: made once for a process. */
-typedef struct {
-    Str names[ENTRY_FIELDS_MOST];
-    size_t count, size;
-    char bytes[ENTRY_FIELDS_MOST * 32];
-} Frames;
-
-static const Frames *frames_of(EntryKind kind)
+static bool write_entry(Buffer *buffer, Str stream, const Plan *plan, const Str *values)
 {
-    static Frames made[ENTRY_KINDS];
-    Frames *frames = &made[kind];
-    if (frames->count) {
-        return frames;
-    }
-    const EntryFields fields = entry_fields(kind);
-    char *to = frames->bytes;
-    for (size_t i = 0; i < fields.count; i++) {
-        char *end = resp_put_word(to, fields.fields[i].name);
-        frames->names[i] = (Str){to, (size_t)(end - to)};
-        frames->size += frames->names[i].len + RESP_FRAME;
-        to = end;
-    }
-    frames->count = fields.count;
-    return frames;
-}
-
-static bool write_entry(Buffer *buffer, Str stream, const Frames *frames, const Str *values)
-{
-    size_t size = frames->size + stream.len + 4 * RESP_FRAME;
-    for (size_t i = 0; i < frames->count; i++) {
+    size_t size = plan->names_size + stream.len + 4 * RESP_FRAME;
+    for (size_t i = 0; i < plan->count; i++) {
         size += values[i].len;
     }
     if (!buffer_reserve(buffer, size)) {
         return false;
     }
-    char *to = resp_put_head(buffer->ptr + buffer->len, 3 + 2 * frames->count);
+    char *to = resp_put_head(buffer->ptr + buffer->len, 3 + 2 * plan->count);
     to = str_put(to, STR("$4\r\nXADD\r\n"));
     to = resp_put_word(to, stream);
     to = str_put(to, STR("$1\r\n*\r\n"));
-    for (size_t i = 0; i < frames->count; i++) {
-        to = resp_put_word(str_put(to, frames->names[i]), values[i]);
+    for (size_t i = 0; i < plan->count; i++) {
+        to = resp_put_word(str_put(to, plan->names[i]), values[i]);
     }
     buffer->len = (size_t)(to - buffer->ptr);
     return true;
@@ -234,10 +289,10 @@ static bool write_entries(const Publishing *publishing, Buffer *buffer, const St
 {
     Str values[ENTRY_FIELDS_MOST];
     for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
-        const Frames *frames = frames_of(kind);
+        const Plan *plan = plan_of(kind);
         for (size_t i = 0; i < count_of(publishing, kind); i++) {
             entry_values(kind, publication->payload, i, &publication->delivery, values);
-            if (!write_entry(buffer, stream_of(keys, kind), frames, values)) {
+            if (!write_entry(buffer, stream_of(keys, kind), plan, values)) {
                 return false;
             }
         }

@@ -1,19 +1,24 @@
 #include "redis/resp.h"
 
-static char *put_line(char *to, char type, size_t number)
-{
-    *to++ = type;
-    to = str_put_number(to, number);
-    *to++ = '\r';
-    *to++ = '\n';
-    return to;
-}
-
 static char *put_end(char *to)
 {
     *to++ = '\r';
     *to++ = '\n';
     return to;
+}
+
+/* Most words are shorter than 100 bytes. */
+static char *put_line(char *to, char type, size_t number)
+{
+    *to++ = type;
+    if (number >= 100) {
+        return put_end(str_put_number(to, number));
+    }
+    if (number >= 10) {
+        *to++ = (char)('0' + number / 10);
+    }
+    *to++ = (char)('0' + number % 10);
+    return put_end(to);
 }
 
 char *resp_put_head(char *to, size_t words)

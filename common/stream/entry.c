@@ -2,51 +2,52 @@
 
 enum { FRAME = 16, COMMAND = 64 }; /* around a value of RESP; XADD, '*', the frame of the entry */
 
-#define DIGESTED .in_digest = true
-#define ELEMENT(type, member) .scope = OF_ELEMENT, .offset = offsetof(type, member)
-#define CHANGE(member) .scope = OF_CHANGE, .offset = offsetof(Change, member), DIGESTED
-#define ACCOUNT(member) .scope = OF_ACCOUNT, .offset = offsetof(Account, member), DIGESTED
-#define PAYLOAD(member) .scope = OF_PAYLOAD, .offset = offsetof(Payload, member), DIGESTED
-#define DELIVERY(member) .scope = OF_DELIVERY, .offset = offsetof(Delivery, member)
-
-/* New fields go to the end: the names of all entries of a stream node are stored once while they
- * are the same, and consumers may read by place. */
-static const EntryField status_fields[] = {
-    {STR_INIT("id"), ELEMENT(StatusUpdate, id), DIGESTED},
-    {STR_INIT("status"), ELEMENT(StatusUpdate, status), DIGESTED},
-    {STR_INIT("timestamp"), ELEMENT(StatusUpdate, timestamp), DIGESTED},
-    {STR_INIT("recipient_id"), ELEMENT(StatusUpdate, recipient_id), DIGESTED},
-    {STR_INIT("phone_number_id"), CHANGE(phone_number_id)},
-    {STR_INIT("display_phone_number"), CHANGE(display_phone_number)},
-    {STR_INIT("entry_id"), ACCOUNT(id)},
-    {STR_INIT("field"), CHANGE(field)},
-    {STR_INIT("messaging_product"), CHANGE(messaging_product)},
-    {STR_INIT("object"), PAYLOAD(object)},
-    {STR_INIT("errors"), ELEMENT(StatusUpdate, errors), DIGESTED},
-    {STR_INIT("extra"), ELEMENT(StatusUpdate, extra), DIGESTED},
-    {STR_INIT("received_at"), DELIVERY(received_at)},
-    {STR_INIT("request_id"), DELIVERY(request_id)},
-};
+/*
+ * ROW(name, scope, value, in_digest), once for each field. New ones go to the end: the names of all
+ * entries of a stream node are stored once while they are the same, and consumers may read by
+ * place.
+ */
+#define STATUS_ROWS(ROW)                                                                           \
+    ROW("id", OF_ELEMENT, status->id, true)                                                        \
+    ROW("status", OF_ELEMENT, status->status, true)                                                \
+    ROW("timestamp", OF_ELEMENT, status->timestamp, true)                                          \
+    ROW("recipient_id", OF_ELEMENT, status->recipient_id, true)                                    \
+    ROW("phone_number_id", OF_CHANGE, status->change->phone_number_id, true)                       \
+    ROW("display_phone_number", OF_CHANGE, status->change->display_phone_number, true)             \
+    ROW("entry_id", OF_ACCOUNT, status->change->account->id, true)                                 \
+    ROW("field", OF_CHANGE, status->change->field, true)                                           \
+    ROW("messaging_product", OF_CHANGE, status->change->messaging_product, true)                   \
+    ROW("object", OF_PAYLOAD, payload->object, true)                                               \
+    ROW("errors", OF_ELEMENT, status->errors, true)                                                \
+    ROW("extra", OF_ELEMENT, status->extra, true)                                                  \
+    ROW("received_at", OF_DELIVERY, delivery->received_at, false)                                  \
+    ROW("request_id", OF_DELIVERY, delivery->request_id, false)
 
 /* Recognised by its bytes, wherever it stands. */
-static const EntryField quarantined_fields[] = {
-    {STR_INIT("reason"), ELEMENT(Quarantined, reason), .is_reason = true},
-    {STR_INIT("detail"), ELEMENT(Quarantined, detail)},
-    {STR_INIT("pointer"), ELEMENT(Quarantined, pointer)},
-    {STR_INIT("raw"), ELEMENT(Quarantined, raw), DIGESTED},
-    {STR_INIT("content_type"), DELIVERY(content_type)},
-    {STR_INIT("received_at"), DELIVERY(received_at)},
-    {STR_INIT("request_id"), DELIVERY(request_id)},
-};
+#define QUARANTINED_ROWS(ROW)                                                                      \
+    ROW("reason", OF_ELEMENT, reason_word(item->reason), false)                                    \
+    ROW("detail", OF_ELEMENT, item->detail, false)                                                 \
+    ROW("pointer", OF_ELEMENT, item->pointer, false)                                               \
+    ROW("raw", OF_ELEMENT, item->raw, true)                                                        \
+    ROW("content_type", OF_DELIVERY, delivery->content_type, false)                                \
+    ROW("received_at", OF_DELIVERY, delivery->received_at, false)                                  \
+    ROW("request_id", OF_DELIVERY, delivery->request_id, false)
 
-static const EntryField event_fields[] = {
-    {STR_INIT("field"), CHANGE(field)},
-    {STR_INIT("entry_id"), ACCOUNT(id)},
-    {STR_INIT("phone_number_id"), CHANGE(phone_number_id)},
-    {STR_INIT("raw"), ELEMENT(Event, raw), DIGESTED},
-    {STR_INIT("received_at"), DELIVERY(received_at)},
-    {STR_INIT("request_id"), DELIVERY(request_id)},
-};
+#define EVENT_ROWS(ROW)                                                                            \
+    ROW("field", OF_CHANGE, event->change->field, true)                                            \
+    ROW("entry_id", OF_ACCOUNT, event->change->account->id, true)                                  \
+    ROW("phone_number_id", OF_CHANGE, event->change->phone_number_id, true)                        \
+    ROW("raw", OF_ELEMENT, event->raw, true)                                                       \
+    ROW("received_at", OF_DELIVERY, delivery->received_at, false)                                  \
+    ROW("request_id", OF_DELIVERY, delivery->request_id, false)
+
+#define AS_FIELD(name, scope, value, in_digest) {STR_INIT(name), scope, in_digest},
+#define AS_VALUE(name, scope, value, in_digest) *values++ = value;
+#define AS_SIZE(name, scope, value, in_digest) size += sizeof(name) - 1 + 2 * FRAME + (value).len;
+
+static const EntryField status_fields[] = {STATUS_ROWS(AS_FIELD)};
+static const EntryField quarantined_fields[] = {QUARANTINED_ROWS(AS_FIELD)};
+static const EntryField event_fields[] = {EVENT_ROWS(AS_FIELD)};
 
 #define FIELDS(rows)                                                                               \
     {                                                                                              \
@@ -61,6 +62,8 @@ static const EntryFields kinds[ENTRY_KINDS] = {
 
 _Static_assert(sizeof(status_fields) / sizeof(status_fields[0]) <= ENTRY_FIELDS_MOST,
                "arrays of values have room for every kind");
+
+static const Delivery no_delivery;
 
 EntryFields entry_fields(EntryKind kind)
 {
@@ -89,52 +92,40 @@ const Change *entry_change(EntryKind kind, const Payload *payload, size_t i)
                                  : NULL;
 }
 
-static const void *element(EntryKind kind, const Payload *payload, size_t i)
-{
-    return kind == ENTRY_STATUS        ? (const void *)&payload->statuses[i]
-           : kind == ENTRY_QUARANTINED ? (const void *)&payload->quarantined[i]
-                                       : (const void *)&payload->events[i];
-}
-
 void entry_values(EntryKind kind, const Payload *payload, size_t i, const Delivery *delivery,
                   Str values[ENTRY_FIELDS_MOST])
 {
-    static const Delivery none;
-    const Change *change = entry_change(kind, payload, i);
-    const void *const scopes[] = {
-        [OF_ELEMENT] = element(kind, payload, i),       [OF_CHANGE] = change,
-        [OF_ACCOUNT] = change ? change->account : NULL, [OF_PAYLOAD] = payload,
-        [OF_DELIVERY] = delivery ? delivery : &none,
-    };
-    const EntryField *field = kinds[kind].fields, *end = field + kinds[kind].count;
-    for (; field < end; field++, values++) {
-        const void *member = (const char *)scopes[field->scope] + field->offset;
-        *values = field->is_reason ? reason_word(*(const Reason *)member) : *(const Str *)member;
+    delivery = delivery ? delivery : &no_delivery;
+    if (kind == ENTRY_STATUS) {
+        const StatusUpdate *status = &payload->statuses[i];
+        STATUS_ROWS(AS_VALUE)
+    } else if (kind == ENTRY_QUARANTINED) {
+        const Quarantined *item = &payload->quarantined[i];
+        QUARANTINED_ROWS(AS_VALUE)
+    } else {
+        const Event *event = &payload->events[i];
+        EVENT_ROWS(AS_VALUE)
     }
-}
-
-static size_t kind_size(EntryKind kind, const Payload *payload)
-{
-    const EntryFields fields = kinds[kind];
-    size_t size = 0, names = COMMAND;
-    Str values[ENTRY_FIELDS_MOST];
-    for (size_t f = 0; f < fields.count; f++) {
-        names += fields.fields[f].name.len + 2 * FRAME;
-    }
-    for (size_t i = 0; i < entry_count(kind, payload); i++) {
-        entry_values(kind, payload, i, NULL, values);
-        size += names;
-        for (size_t f = 0; f < fields.count; f++) {
-            size += values[f].len;
-        }
-    }
-    return size;
 }
 
 size_t entries_size(const Payload *payload)
 {
-    return kind_size(ENTRY_STATUS, payload) + kind_size(ENTRY_QUARANTINED, payload) +
-           kind_size(ENTRY_EVENT, payload);
+    const Delivery *delivery = &no_delivery;
+    size_t size =
+        COMMAND * (payload->status_count + payload->quarantined_count + payload->event_count);
+    for (const StatusUpdate *status = payload->statuses;
+         status < payload->statuses + payload->status_count; status++) {
+        STATUS_ROWS(AS_SIZE)
+    }
+    for (const Quarantined *item = payload->quarantined;
+         item < payload->quarantined + payload->quarantined_count; item++) {
+        QUARANTINED_ROWS(AS_SIZE)
+    }
+    for (const Event *event = payload->events; event < payload->events + payload->event_count;
+         event++) {
+        EVENT_ROWS(AS_SIZE)
+    }
+    return size;
 }
 
 bool entries_check_size(const Payload *payload, Error *reterr)

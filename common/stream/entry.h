@@ -1,7 +1,7 @@
 /*
  * What a stream entry is: the fields of the three kinds, in the order in which consumers see them.
- * The one home of that fact; XADD, the values of the script, digests and sizes walk these rows, and
- * a test holds publish.lua against them.
+ * The one home of that fact: the rows in entry.c. XADD, the values of the script, digests and sizes
+ * follow them, and a test holds publish.lua against them.
  */
 #ifndef TICKSTREAM_ENTRY_H
 #define TICKSTREAM_ENTRY_H
@@ -26,9 +26,6 @@ typedef enum { OF_ELEMENT, OF_CHANGE, OF_ACCOUNT, OF_PAYLOAD, OF_DELIVERY } Entr
 typedef struct {
     Str name;
     EntryScope scope;
-    size_t
-        offset; /* of the Str in the struct that the scope names; of a reason, that of the enum */
-    bool is_reason; /* a Reason, whose word is the value */
     bool in_digest; /* two elements that differ here are two: see dedupe.h */
 } EntryField;
 
