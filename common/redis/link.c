@@ -133,6 +133,16 @@ void link_flush(Link *link)
     }
 }
 
+void link_report(const Reply *error)
+{
+    static LogSite alerts, warnings;
+    const ErrorRule *rule = error_rule(error->text);
+    const Str text = error_to_show(error->text);
+    stats_add(STAT_REDIS_ERRORS, 1);
+    log_rarely(rule->alert ? &alerts : &warnings, rule->alert ? LOG_ERROR : LOG_WARN,
+               "redis: %.*s (%s)", STR_ARG(text), rule->advice);
+}
+
 void link_drop(Link *link, const char *why, size_t not_taken)
 {
     connection_close(link->connection);

@@ -42,6 +42,9 @@ Buffer *link_commands(Link *link);
 size_t link_unsent(const Link *link);
 void link_flush(Link *link); /* any time */
 
+/* Logs and counts an error reply, with the advice of its rule. */
+void link_report(const Reply *error);
+
 /* Ends the connection because of something that only the caller knows, and makes another one. No
  * event follows; not_taken as lost() would return it. */
 void link_drop(Link *link, const char *why, size_t not_taken);

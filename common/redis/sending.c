@@ -77,6 +77,17 @@ size_t queue_fail(Queue *queue, SendingPool *pool)
     return count;
 }
 
+Queue queue_take_due(Queue *queue, int64_t now)
+{
+    Queue all = *queue, due = {0};
+    *queue = (Queue){0};
+    for (Sending *sending; (sending = queue_pop(&all));) {
+        bool is_due = sending->retry_at <= now || sending->deadline <= now;
+        queue_push(is_due ? &due : queue, sending);
+    }
+    return due;
+}
+
 void queue_expire(const Queue *queue, int64_t now)
 {
     for (Sending *sending = queue->first; sending; sending = sending->next) {

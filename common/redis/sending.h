@@ -49,6 +49,9 @@ Sending *queue_pop(Queue *queue); /* NULL: empty */
 /* Ends all of a queue with ERROR_UNAVAILABLE; returns for how many somebody has waited. */
 size_t queue_fail(Queue *queue, SendingPool *pool);
 
+/* Takes out those whose retry_at or deadline has come, in their order. */
+Queue queue_take_due(Queue *queue, int64_t now);
+
 /* Those whose deadline has passed at this time get ERROR_UNAVAILABLE; they stay in the queue. */
 void queue_expire(const Queue *queue, int64_t now);
 

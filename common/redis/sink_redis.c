@@ -1,6 +1,5 @@
 #include "redis/sink_redis.h"
 
-#include "base/log.h"
 #include "base/owner.h"
 #include "redis/sending.h"
 #include "stats/stats.h"
@@ -28,11 +27,6 @@ typedef struct {
     int64_t settle_by;
 } SinkRedis;
 
-static int64_t now(void)
-{
-    return loop_clock_ms();
-}
-
 /* Sending */
 
 static void start_ticking(SinkRedis *sink)
@@ -56,7 +50,7 @@ static bool send_commands(SinkRedis *sink, Sending *sending)
     if (!write_commands(sink, sending)) {
         return false;
     }
-    sending->sent_at = now();
+    sending->sent_at = loop_clock_ms();
     if (!sink->in_flight.first) {
         sink->heard_at = sending->sent_at;
     }
@@ -76,21 +70,12 @@ static void send_again(SinkRedis *sink, Sending *sending)
 
 /* Replies */
 
-static void report_error(const ErrorRule *rule, const Reply *error)
-{
-    static LogSite alerts, warnings;
-    const Str text = error_to_show(error->text);
-    stats_add(STAT_REDIS_ERRORS, 1);
-    log_rarely(rule->alert ? &alerts : &warnings, rule->alert ? LOG_ERROR : LOG_WARN,
-               "redis: %.*s (%s)", STR_ARG(text), rule->advice);
-}
-
 /* Does another attempt after a pause still get its reply in time, if it takes as long as this one?
  */
 static bool fits(const Sending *sending, int64_t pause)
 {
-    const int64_t round_trip = now() - sending->sent_at;
-    return sending_is_awaited(sending) && now() + pause + round_trip < sending->deadline;
+    const int64_t round_trip = loop_clock_ms() - sending->sent_at;
+    return sending_is_awaited(sending) && loop_clock_ms() + pause + round_trip < sending->deadline;
 }
 
 /* All replies to it are there. NULL, or why the connection must end. */
@@ -102,7 +87,7 @@ static const char *finish(SinkRedis *sink, Sending *sending)
         sending->publishing.with_source = true;
         send_again(sink, sending);
     } else if (verdict == VERDICT_RETRY && fits(sending, RETRY_PAUSE)) {
-        sending->retry_at = now() + RETRY_PAUSE;
+        sending->retry_at = loop_clock_ms() + RETRY_PAUSE;
         queue_push(&sink->waiting, sending);
     } else {
         sending_tell(sending, verdict == VERDICT_STORED ? ERROR_NONE : ERROR_UNAVAILABLE);
@@ -120,9 +105,9 @@ static const char *on_replied(void *arg, const Reply *reply)
         return "a reply that nobody asked for";
     }
     if (error && !sending->publishing.rule) {
-        report_error(error_rule(error->text), error);
+        link_report(error);
     }
-    sink->heard_at = now();
+    sink->heard_at = loop_clock_ms();
     const char *why = publish_take(&sending->publishing, reply);
     if (!why && sending->publishing.replies == 0) {
         queue_pop(&sink->in_flight);
@@ -133,18 +118,14 @@ static const char *on_replied(void *arg, const Reply *reply)
 
 /* The link */
 
-static void settle(SinkRedis *sink)
+static void settle(void *arg)
 {
+    SinkRedis *sink = arg;
     void (*settled)(void *arg) = sink->settled;
     sink->settled = NULL;
     if (settled) {
         settled(sink->settled_arg);
     }
-}
-
-static void on_ready(void *arg)
-{
-    settle(arg);
 }
 
 static size_t fail_all(SinkRedis *sink)
@@ -160,25 +141,23 @@ static size_t on_lost(void *arg)
 
 /* Time */
 
-/* Sends again what has waited long enough; forgets what nobody waits for any more. */
+/* What has waited long enough is sent again, or has waited too long. */
 static void look_at_waiting(SinkRedis *sink, int64_t at)
 {
-    Queue waiting = sink->waiting;
-    sink->waiting = (Queue){0};
-    for (Sending *sending; (sending = queue_pop(&waiting));) {
-        if (!sending_is_awaited(sending)) {
-            sending_free(&sink->pool, sending);
-        } else if (sending->retry_at <= at) {
+    Queue due = queue_take_due(&sink->waiting, at);
+    for (Sending *sending; (sending = queue_pop(&due));) {
+        if (sending->deadline > at) {
             send_again(sink, sending);
         } else {
-            queue_push(&sink->waiting, sending);
+            sending_tell(sending, ERROR_UNAVAILABLE);
+            sending_free(&sink->pool, sending);
         }
     }
 }
 
 static void look_at_time(SinkRedis *sink)
 {
-    const int64_t at = now();
+    const int64_t at = loop_clock_ms();
     if (sink->settled && at >= sink->settle_by) {
         settle(sink);
     }
@@ -186,7 +165,6 @@ static void look_at_time(SinkRedis *sink)
         link_drop(sink->link, "no reply in time", fail_all(sink));
     }
     queue_expire(&sink->in_flight, at);
-    queue_expire(&sink->waiting, at);
     look_at_waiting(sink, at);
     if (!sink->in_flight.first && !sink->waiting.first && !sink->settled) {
         timer_stop(sink->tick);
@@ -210,8 +188,6 @@ static void after_events(void *arg)
     link_flush(sink->link);
 }
 
-/* The interface */
-
 static bool takes_more(const SinkRedis *sink)
 {
     return link_is_ready(sink->link) && link_unsent(sink->link) < LIMIT_UNSENT;
@@ -220,7 +196,7 @@ static bool takes_more(const SinkRedis *sink)
 /* Sends it for the first time; what cannot be sent is given back. */
 static ErrorCode start(SinkRedis *sink, Sending *sending)
 {
-    sending->deadline = now() + sink->settings.timeout;
+    sending->deadline = loop_clock_ms() + sink->settings.timeout;
     if (!send_commands(sink, sending)) {
         sending_free(&sink->pool, sending);
         return ERROR_NO_MEMORY;
@@ -297,7 +273,7 @@ static void close_sink(Sink *base)
 
 Sink *sink_redis_open(Loop *loop, const LinkSettings *settings)
 {
-    static const LinkEvents events = {.ready = on_ready, .replied = on_replied, .lost = on_lost};
+    static const LinkEvents events = {.ready = settle, .replied = on_replied, .lost = on_lost};
     SinkRedis *sink = calloc(1, sizeof(*sink));
     if (!sink) {
         return NULL;
@@ -317,6 +293,6 @@ void sink_redis_when_settled(Sink *base, void (*settled)(void *arg), void *arg)
     SinkRedis *sink = OWNER_OF(base, SinkRedis, base);
     sink->settled = settled;
     sink->settled_arg = arg;
-    sink->settle_by = now() + sink->settings.timeout;
+    sink->settle_by = loop_clock_ms() + sink->settings.timeout;
     start_ticking(sink);
 }
