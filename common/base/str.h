@@ -53,6 +53,13 @@ static inline bool ascii_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* White space of JSON, XML and text around numbers; HTTP and the configuration know only blanks and
+ * tabs, see str_trim(). */
+static inline bool ascii_is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 /* The value of a hex digit in either case; -1 when it is none. */
 static inline int ascii_hex_digit(char c)
 {
@@ -115,6 +122,26 @@ static inline Str str_trim(Str s)
         s = str_from_offset(s, 1);
     }
     while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+/* Without white space in front; an indent is passed eight blanks at a time. */
+static inline Str str_skip_space(Str s)
+{
+    size_t at = 0;
+    while (at < s.len && ascii_is_space(s.ptr[at])) {
+        at += s.len - at >= 8 && memcmp(s.ptr + at, "        ", 8) == 0 ? 8 : 1;
+    }
+    return str_from_offset(s, at);
+}
+
+/* Without white space on both ends. */
+static inline Str str_trim_space(Str s)
+{
+    s = str_skip_space(s);
+    while (s.len && ascii_is_space(s.ptr[s.len - 1])) {
         s.len--;
     }
     return s;

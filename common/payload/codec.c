@@ -120,15 +120,10 @@ bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error 
     return true;
 }
 
-/* Finds the digits of an integer: without blanks around it, without sign and leading zeros. */
+/* Finds the digits of an integer: without white space around it, without sign and leading zeros. */
 static bool parse_integer(Str text, bool *ret_negative, Str *ret_digits)
 {
-    while (text.len && strchr(" \t\r\n", text.ptr[0]) && text.ptr[0]) {
-        text = str_from_offset(text, 1);
-    }
-    while (text.len && strchr(" \t\r\n", text.ptr[text.len - 1]) && text.ptr[text.len - 1]) {
-        text.len--;
-    }
+    text = str_trim_space(text);
     bool negative = text.len && text.ptr[0] == '-';
     if (negative || (text.len && text.ptr[0] == '+')) {
         text = str_from_offset(text, 1);

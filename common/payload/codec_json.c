@@ -315,10 +315,7 @@ static bool read_errors(Reader *reader, Scalar *ret)
     }
     Str inner = value.text;
     if (value.kind == JSON_ARRAY) {
-        inner = (Str){inner.ptr + 1, inner.len - 2};
-        while (inner.len && (unsigned char)inner.ptr[0] <= ' ') {
-            inner = str_from_offset(inner, 1);
-        }
+        inner = str_skip_space((Str){inner.ptr + 1, inner.len - 2});
         ret->value = inner.len ? value.text : (Str){NULL, 0};
     } else if (!is_nothing(&value)) {
         ret->wrong = inner;

@@ -125,13 +125,10 @@ static bool begin_status(Reader *reader, bool null)
     return true;
 }
 
-/* A status that is nothing but text is quarantined as that text, without the blanks around it. */
+/* A status that is nothing but text is quarantined as that text, without white space around it. */
 static bool quarantine_text(Reader *reader)
 {
-    Str stray = {reader->stray.ptr, reader->stray.len};
-    while (stray.len && strchr(" \t\r\n", stray.ptr[stray.len - 1])) {
-        stray.len--;
-    }
+    Str stray = str_trim_space((Str){reader->stray.ptr, reader->stray.len});
     Text text = text_begin(reader->builder.arena);
     text_add_json(&text, stray);
     return builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, text_finish(&text));
@@ -325,15 +322,6 @@ static bool add_piece(Reader *reader, Pieces *text, Str piece)
     return true;
 }
 
-/* Without the blanks, tabs and line ends that it begins with. */
-static Str skip_blanks(Str piece)
-{
-    while (piece.len && (unsigned char)piece.ptr[0] <= ' ') {
-        piece = str_from_offset(piece, 1);
-    }
-    return piece;
-}
-
 static bool read_text(void *context, Str piece)
 {
     Reader *reader = context;
@@ -346,7 +334,7 @@ static bool read_text(void *context, Str piece)
     if (reader->place == STATUS && reader->stray.len) {
         return add_piece(reader, &reader->stray, piece);
     }
-    piece = skip_blanks(piece);
+    piece = str_skip_space(piece);
     return piece.len == 0 ||
            (refuse_shape(reader, "text where only elements belong") &&
             (reader->place != STATUS || add_piece(reader, &reader->stray, piece)));

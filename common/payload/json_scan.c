@@ -30,11 +30,6 @@ void json_begin(JsonScanner *scan, Str text, Error *error)
         .begin = text.ptr, .pos = text.ptr, .end = text.ptr + text.len, .error = error};
 }
 
-static inline bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 /* Passes a run of white space: in an indented text a line end and some spaces, 16 bytes at a time.
  */
 static const char *skip_run(const char *p, const char *end)
@@ -54,7 +49,7 @@ static const char *skip_run(const char *p, const char *end)
         }
     }
 #endif
-    while (p < end && is_space(*p)) {
+    while (p < end && ascii_is_space(*p)) {
         p++;
     }
     return p;
@@ -62,7 +57,7 @@ static const char *skip_run(const char *p, const char *end)
 
 static inline const char *skip_space(const char *p, const char *end)
 {
-    return p < end && is_space(*p) ? skip_run(p, end) : p;
+    return p < end && ascii_is_space(*p) ? skip_run(p, end) : p;
 }
 
 /*

@@ -31,6 +31,12 @@ static void test_split_and_trim(void **state)
     assert_str(str_trim(STR(" \t a b\t ")), STR("a b"));
     assert_str(str_trim(STR(" \t ")), STR(""));
     assert_str(str_trim(STR("\n")), STR("\n"));
+    assert_str(str_trim_space(STR("\r\n \ta \n b\t\n")), STR("a \n b"));
+    assert_str(str_trim_space(STR(" \n\r\t")), STR(""));
+    assert_str(str_trim_space(STR("\v\0\f")), STR("\v\0\f")); /* no other control character */
+    assert_str(str_skip_space(STR(" \n\r\ta ")), STR("a "));
+    assert_str(str_skip_space(STR("\n                   a      ")), STR("a      "));
+    assert_str(str_skip_space((Str){NULL, 0}), STR(""));
 }
 
 static void test_compare(void **state)
