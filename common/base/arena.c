@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* Items of a list that has just begun. */
+enum { LIST_FIRST = 8 };
+
 typedef struct Block {
     struct Block *next;
     size_t size; /* of data */
@@ -82,6 +85,16 @@ void *arena_grow(Arena *arena, void *ptr, size_t old_size, size_t new_size)
     void *grown = arena_alloc(arena, new_size);
     if (grown && ptr) {
         memcpy(grown, ptr, old_size);
+    }
+    return grown;
+}
+
+void *arena_list_double(Arena *arena, void *list, size_t *room, size_t item_size)
+{
+    size_t wanted = *room ? 2 * *room : LIST_FIRST;
+    void *grown = arena_grow(arena, list, *room * item_size, wanted * item_size);
+    if (grown) {
+        *room = wanted;
     }
     return grown;
 }

@@ -25,6 +25,20 @@ void *arena_alloc(Arena *arena, size_t size);
  */
 void *arena_grow(Arena *arena, void *ptr, size_t old_size, size_t new_size);
 
+/* The list, moved to where it has twice the room; see arena_list_grow(). */
+void *arena_list_double(Arena *arena, void *list, size_t *room, size_t item_size);
+
+/*
+ * Makes room for one more item in a list of the arena that has `count` of them and room for *room.
+ * The list, perhaps moved, or NULL: no memory, and nothing has changed. A new list is NULL with
+ * room 0.
+ */
+static inline void *arena_list_grow(Arena *arena, void *list, size_t count, size_t *room,
+                                    size_t item_size)
+{
+    return count < *room ? list : arena_list_double(arena, list, room, item_size);
+}
+
 /* A copy of text, the arena's; absent (ptr == NULL) on failure. */
 Str arena_copy(Arena *arena, Str text);
 

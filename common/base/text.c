@@ -3,11 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-Text text_begin(Arena *arena)
-{
-    return (Text){.arena = arena};
-}
-
 static bool make_room(Text *text, size_t more)
 {
     if (text->failed) {
@@ -16,7 +11,8 @@ static bool make_room(Text *text, size_t more)
     if (text->room - text->len >= more) {
         return true;
     }
-    size_t room = text->len + more + text->len / 2 + 64;
+    /* Many texts are one part, and get no more room than they need. */
+    size_t room = text->len + more + (text->len ? text->len / 2 + 64 : 0);
     char *grown = arena_grow(text->arena, text->ptr, text->len, room);
     if (!grown) {
         text->failed = true;

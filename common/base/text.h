@@ -17,7 +17,10 @@ typedef struct {
 } Text;
 
 /* An empty text in the arena. */
-Text text_begin(Arena *arena);
+static inline Text text_begin(Arena *arena)
+{
+    return (Text){.arena = arena};
+}
 
 void text_add(Text *text, Str part);
 void text_add_format(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -276,16 +276,12 @@ static bool add_leaf(Form *form, const Leaf *leaf)
         return error_malformed(form->builder.error, REASON_TOO_MANY, "more than %d fields",
                                (int)LIMIT_FORM_PAIRS);
     }
-    if (form->leaf_count == form->leaf_room) {
-        size_t room = form->leaf_room ? 2 * form->leaf_room : 64;
-        Leaf *grown = arena_grow(form->builder.arena, form->leaves, form->leaf_room * sizeof(Leaf),
-                                 room * sizeof(Leaf));
-        if (!grown) {
-            return error_no_memory(form->builder.error);
-        }
-        form->leaves = grown;
-        form->leaf_room = room;
+    Leaf *grown = arena_list_grow(form->builder.arena, form->leaves, form->leaf_count,
+                                  &form->leaf_room, sizeof(Leaf));
+    if (!grown) {
+        return error_no_memory(form->builder.error);
     }
+    form->leaves = grown;
     form->leaves[form->leaf_count] = *leaf;
     if (form->leaf_count && compare_leaves(&form->leaves[form->leaf_count - 1], leaf) > 0) {
         form->sorted = false;
@@ -372,17 +368,12 @@ static bool end_status(Form *form)
 
 static bool begin_error(Form *form)
 {
-    if (form->error_count == form->error_room) {
-        size_t room = form->error_room ? 2 * form->error_room : 4;
-        StatusError *grown =
-            arena_grow(form->builder.arena, form->errors, form->error_room * sizeof(StatusError),
-                       room * sizeof(StatusError));
-        if (!grown) {
-            return error_no_memory(form->builder.error);
-        }
-        form->errors = grown;
-        form->error_room = room;
+    StatusError *grown = arena_list_grow(form->builder.arena, form->errors, form->error_count,
+                                         &form->error_room, sizeof(StatusError));
+    if (!grown) {
+        return error_no_memory(form->builder.error);
     }
+    form->errors = grown;
     StatusError *error = &form->errors[form->error_count++];
     *error = (StatusError){{NULL, 0}, {NULL, 0}};
     form->object[4] = error;

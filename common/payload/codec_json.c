@@ -169,16 +169,12 @@ static bool remember_member(Reader *reader, const JsonValue *name, Str plain_nam
         return error_malformed(reader->scan.error, REASON_TOO_MANY,
                                "a status of more than %d members", (int)LIMIT_ITEMS);
     }
-    if (reader->member_count == reader->member_room) {
-        size_t room = reader->member_room ? 2 * reader->member_room : 16;
-        Member *grown = arena_grow(reader->arena, reader->members,
-                                   reader->member_room * sizeof(Member), room * sizeof(Member));
-        if (!grown) {
-            return error_no_memory(reader->scan.error);
-        }
-        reader->members = grown;
-        reader->member_room = room;
+    Member *grown = arena_list_grow(reader->arena, reader->members, reader->member_count,
+                                    &reader->member_room, sizeof(Member));
+    if (!grown) {
+        return error_no_memory(reader->scan.error);
     }
+    reader->members = grown;
     reader->members[reader->member_count++] = (Member){*name, *value, plain_name};
     return true;
 }

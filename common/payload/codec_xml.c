@@ -28,12 +28,6 @@ typedef enum {
     PLACES
 } Place;
 
-/* A text that comes in pieces. */
-typedef struct {
-    char *ptr;
-    size_t len, room;
-} Pieces;
-
 typedef struct {
     Builder builder;
     Place place;
@@ -43,13 +37,13 @@ typedef struct {
     void *object[PLACES];       /* what the texts of a place are members of */
 
     Str *member; /* the text that is being read; NULL = between elements */
-    Pieces text;
+    Text text;
 
     size_t next[3]; /* index of the next entry, change, status */
     Mark change_begin;
     StatusUpdate status;
     bool wrong_shape; /* the status is */
-    Pieces stray;     /* text between its members */
+    Text stray;       /* text between its members */
     StatusError *errors;
     size_t error_count, error_room;
 } Reader;
@@ -120,7 +114,7 @@ static bool begin_status(Reader *reader, bool null)
     reader->status = (StatusUpdate){.change = change};
     reader->object[STATUS] = &reader->status;
     reader->wrong_shape = false;
-    reader->stray = (Pieces){0};
+    reader->stray = text_begin(reader->builder.arena);
     reader->error_count = 0;
     return true;
 }
@@ -128,7 +122,7 @@ static bool begin_status(Reader *reader, bool null)
 /* A status that is nothing but text is quarantined as that text, without white space around it. */
 static bool quarantine_text(Reader *reader)
 {
-    Str stray = str_trim_space((Str){reader->stray.ptr, reader->stray.len});
+    Str stray = str_trim_space(text_finish(&reader->stray));
     Text text = text_begin(reader->builder.arena);
     text_add_json(&text, stray);
     return builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, text_finish(&text));
@@ -159,17 +153,12 @@ static bool begin_error(Reader *reader, bool null)
         return error_malformed(reader->builder.error, REASON_TOO_MANY,
                                "more than %d errors in a status", (int)LIMIT_ITEMS);
     }
-    if (reader->error_count == reader->error_room) {
-        size_t room = reader->error_room ? 2 * reader->error_room : 4;
-        StatusError *grown =
-            arena_grow(reader->builder.arena, reader->errors,
-                       reader->error_room * sizeof(StatusError), room * sizeof(StatusError));
-        if (!grown) {
-            return error_no_memory(reader->builder.error);
-        }
-        reader->errors = grown;
-        reader->error_room = room;
+    StatusError *grown = arena_list_grow(reader->builder.arena, reader->errors, reader->error_count,
+                                         &reader->error_room, sizeof(StatusError));
+    if (!grown) {
+        return error_no_memory(reader->builder.error);
     }
+    reader->errors = grown;
     StatusError *error = &reader->errors[reader->error_count++];
     *error = (StatusError){absent, absent};
     reader->object[ERROR] = error;
@@ -257,7 +246,7 @@ static bool begin_element(Reader *reader, const Element *element, bool null)
         reader->skipped = 1;
     } else if (element->kind == TEXT) {
         reader->member = (Str *)(void *)((char *)reader->object[reader->place] + element->offset);
-        reader->text = (Pieces){0};
+        reader->text = text_begin(reader->builder.arena);
     } else {
         reader->place = element->inside;
         reader->seen[reader->place] = 0;
@@ -296,7 +285,7 @@ static bool end_element(void *context)
         return true;
     }
     if (reader->member) {
-        *reader->member = reader->text.ptr ? (Str){reader->text.ptr, reader->text.len} : STR("");
+        *reader->member = text_finish(&reader->text);
         reader->member = NULL;
         return true;
     }
@@ -305,21 +294,10 @@ static bool end_element(void *context)
     return !rule->end || rule->end(reader);
 }
 
-static bool add_piece(Reader *reader, Pieces *text, Str piece)
+static bool add_piece(Reader *reader, Text *text, Str piece)
 {
-    if (text->room - text->len < piece.len) {
-        /* Most texts come whole and get no more room than they need. */
-        size_t room = text->len + piece.len + (text->len ? text->len / 2 + 64 : 0);
-        char *grown = arena_grow(reader->builder.arena, text->ptr, text->len, room);
-        if (!grown) {
-            return error_no_memory(reader->builder.error);
-        }
-        text->ptr = grown;
-        text->room = room;
-    }
-    memcpy(text->ptr + text->len, piece.ptr, piece.len);
-    text->len += piece.len;
-    return true;
+    text_add(text, piece);
+    return !text->failed || error_no_memory(reader->builder.error);
 }
 
 static bool read_text(void *context, Str piece)

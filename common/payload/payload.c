@@ -22,16 +22,10 @@ static bool count_item(Builder *builder)
  * set. */
 static void *list_grow(Builder *builder, void *list, size_t count, size_t *room, size_t item_size)
 {
-    if (count < *room) {
-        return list;
-    }
-    size_t wanted = *room ? 2 * *room : 8;
-    void *grown = arena_grow(builder->arena, list, *room * item_size, wanted * item_size);
+    void *grown = arena_list_grow(builder->arena, list, count, room, item_size);
     if (!grown) {
         error_no_memory(builder->error);
-        return NULL;
     }
-    *room = wanted;
     return grown;
 }
 

@@ -78,6 +78,33 @@ static void test_grow(void **state)
     assert_memory_equal(next, "nnnnnnnnnnnnnnnn", 16);
 }
 
+/* A list keeps its items and its place in a failure. */
+static void test_list(void **state)
+{
+    (void)state;
+    size_t *list = NULL, room = 0;
+    for (size_t i = 0; i < 1000; i++) {
+        size_t *grown = arena_list_grow(arena, list, i, &room, sizeof(*list));
+        assert_non_null(grown);
+        assert_true(room > i);
+        list = grown;
+        list[i] = i;
+        assert_true(i % 7 || arena_alloc(arena, 16)); /* so that the list must move to grow */
+    }
+    size_t before = room;
+    failing_malloc_begin(0, FAIL_FOREVER);
+    for (void *more = list; more;) {
+        more = arena_alloc(arena, 64); /* what room is left */
+    }
+    void *none = arena_list_double(arena, list, &room, sizeof(*list));
+    failing_malloc_end();
+    assert_null(none);
+    assert_int_equal(room, before);
+    for (size_t i = 0; i < 1000; i++) {
+        assert_int_equal(list[i], i);
+    }
+}
+
 static void test_copy(void **state)
 {
     (void)state;
@@ -147,8 +174,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_alloc), TEST(test_no_overlap), TEST(test_grow),      TEST(test_copy),
-        TEST(test_reset), TEST(test_limit),      TEST(test_no_memory),
+        TEST(test_alloc), TEST(test_no_overlap), TEST(test_grow),  TEST(test_list),
+        TEST(test_copy),  TEST(test_reset),      TEST(test_limit), TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
