@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,20 +9,34 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 16, ONE_DAY_MS = 24 * 3600 * 1000 };
+enum { SETTINGS = 16 };
 
-/* One row of the table: how a setting is written, read and printed. */
-typedef struct Setting {
+typedef struct Setting Setting;
+
+/* A unit of numbers; the tables end with a factor of 0. */
+typedef struct {
+    const char *suffix;
+    int64_t factor;
+} Unit;
+
+/* What kind of value a setting has, and the type of its field in Config. */
+typedef struct {
+    bool (*parse)(const Setting *setting, Str text, Config *config);
+    void (*print)(const Setting *setting, const Config *config);
+    const Unit *units;        /* of a number */
+    const char *const *words; /* of a choice: the most-th is the last */
+} Kind;
+
+/* One row of the table. */
+struct Setting {
     const char *name; /* without PREFIX */
     const char *initial;
-    bool (*parse)(const struct Setting *setting, Str text, Config *config);
-    void (*print)(const struct Setting *setting, const Config *config);
-    size_t offset;      /* of the field in Config */
-    size_t size;        /* of a text field; the smallest value of a number */
-    int64_t most;       /* the largest value of a number */
-    const char *wanted; /* what the value must be, for the error */
+    const Kind *kind;
+    size_t offset;       /* of the field in Config */
+    int64_t least, most; /* of a number; bytes of a text; secrets */
+    const char *wanted;  /* what a value must be, with marks: see describe() */
     const char *help;
-} Setting;
+};
 
 /* Texts that were given, in the order of precedence, later ones win. */
 typedef struct {
@@ -41,10 +57,15 @@ static const void *const_field(const Setting *setting, const Config *config)
 
 /* Kinds of values */
 
+static bool in_range(const Setting *setting, int64_t value)
+{
+    return value >= setting->least && value <= setting->most;
+}
+
 static bool parse_text(const Setting *setting, Str text, Config *config)
 {
     char *to = field(setting, config);
-    if (text.len >= setting->size || memchr(text.ptr, '\0', text.len)) {
+    if (!in_range(setting, (int64_t)text.len) || memchr(text.ptr, '\0', text.len)) {
         return false;
     }
     memcpy(to, text.ptr, text.len);
@@ -57,12 +78,16 @@ static void print_text(const Setting *setting, const Config *config)
     printf("%s", (const char *)const_field(setting, config));
 }
 
+static const Kind kind_text = {parse_text, print_text, NULL, NULL};
+
 /* Stream names: derived keys put braces around it, so it must not have any. */
 static bool parse_stream(const Setting *setting, Str text, Config *config)
 {
-    return !memchr(text.ptr, '{', text.len) && !memchr(text.ptr, '}', text.len) && text.len > 0 &&
+    return !memchr(text.ptr, '{', text.len) && !memchr(text.ptr, '}', text.len) &&
            parse_text(setting, text, config);
 }
+
+static const Kind kind_stream = {parse_stream, print_text, NULL, NULL};
 
 static bool parse_address(const Setting *setting, Str text, Config *config)
 {
@@ -81,6 +106,8 @@ static bool parse_address(const Setting *setting, Str text, Config *config)
            port <= 65535 && parse_text(setting, text, config);
 }
 
+static const Kind kind_address = {parse_address, print_text, NULL, NULL};
+
 static bool parse_bool(const Setting *setting, Str text, Config *config)
 {
     bool yes = str_eq(text, STR("true"));
@@ -96,14 +123,7 @@ static void print_bool(const Setting *setting, const Config *config)
     printf("%s", *(const bool *)const_field(setting, config) ? "true" : "false");
 }
 
-typedef struct {
-    const char *suffix;
-    int64_t factor;
-} Unit;
-
-static const Unit durations[] = {{"ms", 1},      {"s", 1000},       {"m", 60000},
-                                 {"h", 3600000}, {"d", ONE_DAY_MS}, {NULL, 0}};
-static const Unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {NULL, 0}};
+static const Kind kind_truth = {parse_bool, print_bool, NULL, NULL};
 
 /* A number with one of the units. */
 static bool parse_quantity(Str text, const Unit *units, int64_t *ret)
@@ -113,7 +133,7 @@ static bool parse_quantity(Str text, const Unit *units, int64_t *ret)
         return false;
     }
     long long number = strtoll(text.ptr, &end, 10);
-    for (; units->suffix; units++) {
+    for (; units->factor; units++) {
         if (strcmp(end, units->suffix) == 0 && number <= INT64_MAX / units->factor) {
             *ret = number * units->factor;
             return true;
@@ -122,15 +142,10 @@ static bool parse_quantity(Str text, const Unit *units, int64_t *ret)
     return false;
 }
 
-static bool in_range(const Setting *setting, int64_t value)
-{
-    return value >= (int64_t)setting->size && value <= setting->most;
-}
-
 static bool parse_duration(const Setting *setting, Str text, Config *config)
 {
     int64_t value = 0;
-    if (!str_eq(text, STR("0")) && !parse_quantity(text, durations, &value)) {
+    if (!str_eq(text, STR("0")) && !parse_quantity(text, setting->kind->units, &value)) {
         return false;
     }
     *(int64_t *)field(setting, config) = value;
@@ -147,10 +162,16 @@ static void print_duration(const Setting *setting, const Config *config)
     }
 }
 
+#define ONE_DAY_MS INT64_C(86400000)
+
+static const Unit durations[] = {{"ms", 1},      {"s", 1000},       {"m", 60000},
+                                 {"h", 3600000}, {"d", ONE_DAY_MS}, {NULL, 0}};
+static const Kind kind_duration = {parse_duration, print_duration, durations, NULL};
+
 static bool parse_size(const Setting *setting, Str text, Config *config)
 {
     int64_t value;
-    if (!parse_quantity(text, sizes, &value) || !in_range(setting, value)) {
+    if (!parse_quantity(text, setting->kind->units, &value) || !in_range(setting, value)) {
         return false;
     }
     *(size_t *)field(setting, config) = (size_t)value;
@@ -162,17 +183,23 @@ static void print_size(const Setting *setting, const Config *config)
     printf("%zu", *(const size_t *)const_field(setting, config));
 }
 
+static const Unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {NULL, 0}};
+static const Kind kind_size = {parse_size, print_size, sizes, NULL};
+
 static bool parse_workers(const Setting *setting, Str text, Config *config)
 {
     if (str_eq(text, STR("auto"))) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        config->workers = cores < 1                   ? 1
-                          : cores > LIMIT_WORKERS / 2 ? LIMIT_WORKERS / 2
-                                                      : (size_t)cores;
+        config->workers = cores < setting->least  ? (size_t)setting->least
+                          : cores > setting->most ? (size_t)setting->most
+                                                  : (size_t)cores;
         return true;
     }
-    return parse_size(setting, text, config) && ascii_is_digit(text.ptr[text.len - 1]);
+    return parse_size(setting, text, config);
 }
+
+static const Unit counts[] = {{"", 1}, {NULL, 0}};
+static const Kind kind_workers = {parse_workers, print_size, counts, NULL};
 
 static bool parse_mode(const Setting *setting, Str text, Config *config)
 {
@@ -186,6 +213,8 @@ static void print_mode(const Setting *setting, const Config *config)
 {
     printf("%04o", *(const unsigned *)const_field(setting, config));
 }
+
+static const Kind kind_mode = {parse_mode, print_mode, NULL, NULL};
 
 static bool parse_redis(const Setting *setting, Str text, Config *config)
 {
@@ -202,6 +231,8 @@ static void print_redis(const Setting *setting, const Config *config)
            url->shown + (url->unix_socket ? 5 : 0));
     printf(url->unix_socket ? "?db=%u" : "/%u", url->db);
 }
+
+static const Kind kind_redis_url = {parse_redis, print_redis, NULL, NULL};
 
 /* The lines of a text, each a secret; the text is copied and the copy is the config's. */
 static bool parse_secrets(const Setting *setting, Str text, Config *config)
@@ -221,7 +252,7 @@ static bool parse_secrets(const Setting *setting, Str text, Config *config)
         if (str_is_empty(line) && secrets->count && !rest.ptr) {
             break; /* the line end of the last line */
         }
-        if (str_is_empty(line) || secrets->count == LIMIT_SECRETS) {
+        if (str_is_empty(line) || (int64_t)secrets->count == setting->most) {
             return false;
         }
         secrets->texts[secrets->count++] = line;
@@ -237,91 +268,122 @@ static void print_secrets(const Setting *setting, const Config *config)
     }
 }
 
-static bool find_word(Str text, const char *const *words, int count, int *ret)
+static const Kind kind_secrets = {parse_secrets, print_secrets, NULL, NULL};
+
+/* The fields of choices are enums, which are unsigned with our compilers. */
+_Static_assert((LogLevel)-1 > 0 && sizeof(LogLevel) == sizeof(unsigned) && (LogFormat)-1 > 0 &&
+                   sizeof(LogFormat) == sizeof(unsigned),
+               "parse_word() writes an unsigned number");
+
+static bool parse_word(const Setting *setting, Str text, Config *config)
 {
-    for (int i = 0; i < count; i++) {
-        if (str_eq(text, str_from(words[i]))) {
-            *ret = i;
+    for (unsigned i = 0; i <= setting->most; i++) {
+        if (str_eq(text, str_from(setting->kind->words[i]))) {
+            *(unsigned *)field(setting, config) = i;
             return true;
         }
     }
     return false;
 }
 
-static bool parse_level(const Setting *setting, Str text, Config *config)
+static void print_word(const Setting *setting, const Config *config)
 {
-    int level;
-    (void)setting;
-    if (!find_word(text, log_level_names, LOG_LEVELS, &level)) {
-        return false;
-    }
-    config->log_level = (LogLevel)level;
-    return true;
+    printf("%s", setting->kind->words[*(const unsigned *)const_field(setting, config)]);
 }
 
-static void print_level(const Setting *setting, const Config *config)
-{
-    (void)setting;
-    printf("%s", log_level_names[config->log_level]);
-}
+static const Kind kind_level = {parse_word, print_word, NULL, log_level_names};
+static const Kind kind_format = {parse_word, print_word, NULL, log_format_names};
 
-static bool parse_format(const Setting *setting, Str text, Config *config)
-{
-    int format;
-    (void)setting;
-    if (!find_word(text, log_format_names, LOG_FORMATS, &format)) {
-        return false;
-    }
-    config->log_format = (LogFormat)format;
-    return true;
-}
+/* The table */
 
-static void print_format(const Setting *setting, const Config *config)
-{
-    (void)setting;
-    printf("%s", log_format_names[config->log_format]);
-}
-
-#define FIELD(name) offsetof(Config, name), sizeof(((Config *)0)->name), 0
-#define RANGE(name, least, most) offsetof(Config, name), least, most
+#define FIELD(name) .offset = offsetof(Config, name)
+#define RANGE(name, from, to) FIELD(name), .least = (from), .most = (to)
+#define TEXT(name, from) RANGE(name, from, sizeof(((Config *)0)->name) - 1)
 
 static const Setting settings[SETTINGS] = {
-    {"LISTEN", "unix:/run/tickstream/tickstream.sock", parse_address, print_text, FIELD(listen),
-     "unix:/absolute/path (at most 107 bytes) or host:port",
+    {"LISTEN", "unix:/run/tickstream/tickstream.sock", &kind_address, TEXT(listen, 1),
+     "unix:/absolute/path (at most {path} bytes) or host:port",
      "where nginx connects; unused with an inherited socket"},
-    {"SOCKET_MODE", "0660", parse_mode, print_mode, FIELD(socket_mode),
-     "an octal mode such as 0660", "of the unix socket"},
-    {"SOCKET_GROUP", "", parse_text, print_text, FIELD(socket_group), "a group name",
+    {"SOCKET_MODE", "0660", &kind_mode, FIELD(socket_mode), .wanted = "an octal mode such as 0660",
+     .help = "of the unix socket"},
+    {"SOCKET_GROUP", "", &kind_text, TEXT(socket_group, 0), "a group name",
      "of the unix socket, for nginx's user"},
-    {"WORKERS", "auto", parse_workers, print_size, RANGE(workers, 1, LIMIT_WORKERS / 2),
-     "auto or 1 to 128", "processes; auto = one for each core"},
-    {"REDIS_URL", "redis://127.0.0.1:6379/0", parse_redis, print_redis, FIELD(redis),
-     "redis://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
-     "where the streams are"},
-    {"REDIS_TIMEOUT", "2s", parse_duration, print_duration, RANGE(redis_timeout, 10, 60000),
-     "a duration from 10ms to 60s", "after which a publication is answered 503"},
-    {"STREAM", "whatsapp:statuses", parse_stream, print_text, FIELD(stream),
-     "a name of 1 to 511 bytes without braces", "stream of the statuses"},
-    {"DEDUPE_WINDOW", "24h", parse_duration, print_duration,
-     RANGE(dedupe_window, 0, 365LL * ONE_DAY_MS), "0 or a duration up to 365d",
+    {"WORKERS", "auto", &kind_workers, RANGE(workers, 1, LIMIT_WORKERS / 2),
+     "auto or {least} to {most}", "processes; auto = one for each core"},
+    {"REDIS_URL", "redis://127.0.0.1:6379/0", &kind_redis_url, FIELD(redis),
+     .wanted = "redis://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
+     .help = "where the streams are"},
+    {"REDIS_TIMEOUT", "2s", &kind_duration, RANGE(redis_timeout, 10, 60000),
+     "a duration from {least} to {most}", "after which a publication is answered 503"},
+    {"STREAM", "whatsapp:statuses", &kind_stream, TEXT(stream, 1),
+     "a name of {least} to {most} bytes without braces", "stream of the statuses"},
+    {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 365 * ONE_DAY_MS),
+     "0 or a duration up to {most}",
      "how long a status is recognised when it comes again; 0 = off"},
-    {"APP_SECRET", "", parse_secrets, print_secrets, FIELD(app_secrets),
-     "not empty; one secret a line, at most 16", "any of these may have signed a POST"},
-    {"ALLOW_UNSIGNED", "false", parse_bool, print_bool, FIELD(allow_unsigned), "true or false",
-     "start without APP_SECRET and take what comes"},
-    {"VERIFY_TOKEN", "", parse_secrets, print_secrets, FIELD(verify_tokens),
-     "not empty; one token a line, at most 16", "of the GET handshake; none = 403"},
-    {"MAX_BODY", "3MiB", parse_size, print_size, RANGE(max_body, 1, LIMIT_BODY_MAX),
-     "a size up to 32MiB", "larger bodies are answered 413"},
-    {"EVENTS_STREAM", "", parse_text, print_text, FIELD(events_stream),
-     "a name of at most 511 bytes",
+    {"APP_SECRET", "", &kind_secrets, RANGE(app_secrets, 1, LIMIT_SECRETS),
+     "not empty; one secret a line, at most {most}", "any of these may have signed a POST"},
+    {"ALLOW_UNSIGNED", "false", &kind_truth, FIELD(allow_unsigned), .wanted = "true or false",
+     .help = "start without APP_SECRET and take what comes"},
+    {"VERIFY_TOKEN", "", &kind_secrets, RANGE(verify_tokens, 1, LIMIT_SECRETS),
+     "not empty; one token a line, at most {most}", "of the GET handshake; none = 403"},
+    {"MAX_BODY", "3MiB", &kind_size, RANGE(max_body, 1, LIMIT_BODY_MAX), "a size up to {most}",
+     "larger bodies are answered 413"},
+    {"EVENTS_STREAM", "", &kind_text, TEXT(events_stream, 0), "a name of at most {most} bytes",
      "stream for changes without statuses; none = they are only counted"},
-    {"DRAIN_TIMEOUT", "25s", parse_duration, print_duration, RANGE(drain_timeout, 0, 3600000),
-     "a duration up to 1h", "for the requests in flight at SIGTERM"},
-    {"LOG_LEVEL", "info", parse_level, print_level, FIELD(log_level), "debug, info, warn or error",
-     "to stderr"},
-    {"LOG_FORMAT", "logfmt", parse_format, print_format, FIELD(log_format), "logfmt or json", ""},
+    {"DRAIN_TIMEOUT", "25s", &kind_duration, RANGE(drain_timeout, 0, 3600000),
+     "a duration up to {most}", "for the requests in flight at SIGTERM"},
+    {"LOG_LEVEL", "info", &kind_level, RANGE(log_level, 0, LOG_LEVELS - 1), "{words}", "to stderr"},
+    {"LOG_FORMAT", "logfmt", &kind_format, RANGE(log_format, 0, LOG_FORMATS - 1), "{words}", ""},
 };
+
+/* Adds a number in the largest of the units that it is a multiple of. */
+static void add_number(Text *to, int64_t number, const Unit *units)
+{
+    const Unit *largest = units;
+    for (; units && units->factor; units++) {
+        largest = number % units->factor == 0 ? units : largest;
+    }
+    if (largest) {
+        number /= largest->factor;
+    }
+    text_add_format(to, "%lld%s", (long long)number, largest ? largest->suffix : "");
+}
+
+/* Adds the words of a choice: "debug, info, warn or error". */
+static void add_words(Text *to, const Setting *setting)
+{
+    for (int64_t i = 0; i <= setting->most; i++) {
+        text_add(to, i == 0 ? STR("") : i == setting->most ? STR(" or ") : STR(", "));
+        text_add(to, str_from(setting->kind->words[i]));
+    }
+}
+
+static void add_mark(Text *to, const Setting *setting, Str mark)
+{
+    if (str_eq(mark, STR("least"))) {
+        add_number(to, setting->least, setting->kind->units);
+    } else if (str_eq(mark, STR("most"))) {
+        add_number(to, setting->most, setting->kind->units);
+    } else if (str_eq(mark, STR("path"))) {
+        add_number(to, LIMIT_UNIX_PATH - 1, NULL);
+    } else if (str_eq(mark, STR("words"))) {
+        add_words(to, setting);
+    }
+}
+
+/* What a value must be, with the limits of the row in place of the marks {least}, {most}, {path}
+ * and {words}: no number stands in a sentence and in a range. The arena's; absent: no memory. */
+static Str describe(const Setting *setting, Arena *arena)
+{
+    Text result = text_begin(arena);
+    for (Str rest = str_from(setting->wanted); rest.ptr;) {
+        text_add(&result, str_split(&rest, '{'));
+        if (rest.ptr) {
+            add_mark(&result, setting, str_split(&rest, '}'));
+        }
+    }
+    return text_finish(&result);
+}
 
 /* Where values come from */
 
@@ -330,9 +392,8 @@ static bool bad(Error *reterr, const char *format, ...) __attribute__((format(pr
 static bool bad(Error *reterr, const char *format, ...)
 {
     va_list args;
-    *reterr = (Error){.code = ERROR_SETUP};
     va_start(args, format);
-    vsnprintf(reterr->text, sizeof(reterr->text), format, args);
+    error_set_list(reterr, ERROR_SETUP, format, args);
     va_end(args);
     return false;
 }
@@ -454,24 +515,36 @@ static Str value_text(const Given *given, int i)
 {
     char *value = given->values[i];
     size_t len = strlen(value);
-    if (given->from_file[i] && len && value[len - 1] == '\n' &&
-        settings[i].parse != parse_secrets) {
+    if (given->from_file[i] && len && value[len - 1] == '\n' && settings[i].kind != &kind_secrets) {
         value[--len] = '\0';
     }
     return (Str){value, len};
+}
+
+static bool refuse(const Setting *setting, Error *reterr)
+{
+    Arena *arena = arena_new();
+    Str wanted = arena ? describe(setting, arena) : (Str){NULL, 0};
+    if (wanted.ptr) {
+        bad(reterr, PREFIX "%s: must be %.*s", setting->name, STR_ARG(wanted));
+    } else {
+        error_no_memory(reterr);
+    }
+    arena_free(arena);
+    return false;
 }
 
 static bool parse_all(const Given *given, Config *config, Error *reterr)
 {
     for (int i = 0; i < SETTINGS; i++) {
         const Setting *setting = &settings[i];
-        bool is_secret = setting->parse == parse_secrets;
+        bool is_secret = setting->kind == &kind_secrets;
         if (!given->values[i] && is_secret) {
             continue; /* none */
         }
         Str text = given->values[i] ? value_text(given, i) : str_from(setting->initial);
-        if (!setting->parse(setting, text, config)) {
-            return bad(reterr, PREFIX "%s: must be %s", setting->name, setting->wanted);
+        if (!setting->kind->parse(setting, text, config)) {
+            return refuse(setting, reterr);
         }
     }
     return true;
@@ -514,19 +587,23 @@ void config_print(const Config *config)
 {
     for (int i = 0; i < SETTINGS; i++) {
         printf(PREFIX "%s=", settings[i].name);
-        settings[i].print(&settings[i], config);
+        settings[i].kind->print(&settings[i], config);
         printf("\n");
     }
 }
 
 void config_print_help(void)
 {
-    for (int i = 0; i < SETTINGS; i++) {
+    Arena *arena = arena_new();
+    for (int i = 0; arena && i < SETTINGS; i++) {
         const Setting *setting = &settings[i];
-        printf("  %-16s %s\n", setting->name, setting->help[0] ? setting->help : setting->wanted);
-        printf("  %-16s   %s; default: %s\n", "", setting->wanted,
+        Str wanted = describe(setting, arena);
+        Str help = setting->help[0] ? str_from(setting->help) : wanted;
+        printf("  %-16s %.*s\n", setting->name, STR_ARG(help));
+        printf("  %-16s   %.*s; default: %s\n", "", STR_ARG(wanted),
                setting->initial[0] ? setting->initial : "none");
     }
+    arena_free(arena);
 }
 
 Config *config_free(Config *config)

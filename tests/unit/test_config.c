@@ -217,6 +217,58 @@ static void test_values(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* What a refusal says a value must be: the limits are those of the table. */
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *setting, *want;
+    } cases[] = {
+        {"LISTEN=x", "unix:/absolute/path (at most 107 bytes) or host:port"},
+        {"WORKERS=0", "auto or 1 to 128"},
+        {"REDIS_TIMEOUT=1", "a duration from 10ms to 1m"},
+        {"STREAM=", "a name of 1 to 511 bytes without braces"},
+        {"DEDUPE_WINDOW=x", "0 or a duration up to 365d"},
+        {"VERIFY_TOKEN=", "not empty; one token a line, at most 16"},
+        {"MAX_BODY=0", "a size up to 32MiB"},
+        {"DRAIN_TIMEOUT=2h", "a duration up to 1h"},
+        {"LOG_LEVEL=x", "debug, info, warn or error"},
+        {"LOG_FORMAT=x", "logfmt or json"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char setting[64], want[128];
+        Error error;
+        snprintf(setting, sizeof(setting), "TICKSTREAM_%s", cases[i].setting);
+        snprintf(want, sizeof(want), "%.*s: must be %s", (int)strcspn(setting, "="), setting,
+                 cases[i].want);
+        assert_null(load(NULL, setting, UNSIGNED, &error));
+        assert_string_equal(error.text, want);
+    }
+}
+
+/* The longest path of a unix socket, the longest name, and one byte more. */
+static void test_lengths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prefix;
+        size_t most;
+    } cases[] = {{"TICKSTREAM_LISTEN=unix:/", LIMIT_UNIX_PATH - 2},
+                 {"TICKSTREAM_STREAM=x", 510},
+                 {"TICKSTREAM_EVENTS_STREAM=x", 510},
+                 {"TICKSTREAM_SOCKET_GROUP=x", 62}};
+    for (size_t i = 0; i < COUNT(cases) * 2; i++) {
+        char setting[600];
+        Error error;
+        int n = snprintf(setting, sizeof(setting), "%s", cases[i / 2].prefix);
+        memset(setting + n, 'a', cases[i / 2].most + i % 2);
+        setting[(size_t)n + cases[i / 2].most + i % 2] = '\0';
+        Config *config = load(NULL, setting, UNSIGNED, &error);
+        assert_int_equal(config != NULL, i % 2 == 0);
+        config_free(config);
+    }
+}
+
 static void test_secrets(void **state)
 {
     (void)state;
@@ -355,7 +407,8 @@ int main(void)
         cmocka_unit_test(test_secrets),        cmocka_unit_test(test_bad_secrets),
         cmocka_unit_test(test_value_and_file), cmocka_unit_test(test_file_of_one_value),
         cmocka_unit_test(test_unknown_names),  cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
