@@ -1,6 +1,6 @@
 #include "payload/reason.h"
 
-static const Str reason_words[REASON_COUNT] = {
+const Str reason_words[REASON_COUNT] = {
     [REASON_NONE] = STR_INIT("none"),
     [REASON_SYNTAX] = STR_INIT("syntax"),
     [REASON_ENCODING] = STR_INIT("encoding"),

@@ -27,6 +27,9 @@ typedef enum {
     REASON_COUNT
 } Reason;
 
+/* All the words, for tables; terminated. */
+extern const Str reason_words[REASON_COUNT];
+
 /* The stable word of a reason, e.g. "wrong_shape"; terminated. */
 Str reason_word(Reason reason);
 

@@ -158,9 +158,9 @@ static void count(const Exchange *exchange, const PublishResult *result)
         stats_add((Stat)(STAT_QUARANTINED + payload->quarantined[i].reason), 1);
     }
     for (size_t i = 0; i < payload->event_count; i++) {
-        stats_add_ignored(payload->events[i].change->field);
+        stats_add_value(STAT_IGNORED, payload->events[i].change->field);
     }
-    stats_add_duration(loop_clock_ns() - exchange->began);
+    stats_observe(STAT_WEBHOOK_SECONDS, loop_clock_ns() - exchange->began);
 }
 
 static void answer_result(Exchange *exchange, const PublishResult *result)

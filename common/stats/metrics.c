@@ -1,0 +1,95 @@
+#include "stats/metrics.h"
+
+/* The size of an array of values or bounds: that which the id has room for. */
+#define VALUES_OF(id) (id##_LAST - id + 1)
+#define BOUNDS_OF(id) (id##_LAST - id - 1)
+
+static const Str codes[] = {
+    STR_INIT("200"), STR_INIT("400"), STR_INIT("401"), STR_INIT("403"), STR_INIT("404"),
+    STR_INIT("405"), STR_INIT("413"), STR_INIT("415"), STR_INIT("503"),
+};
+
+/* The fields of Meta's webhooks that a receiver of statuses is most likely to see. Names come from
+ * senders, so only these become labels. */
+static const Str fields[VALUES_OF(STAT_IGNORED)] = {
+    STR_INIT("messages"),
+    STR_INIT("calls"),
+    STR_INIT("standby"),
+    STR_INIT("history"),
+    STR_INIT("smb_message_echoes"),
+    STR_INIT("message_echoes"),
+    STR_INIT("smb_app_state_sync"),
+    STR_INIT("messaging_handovers"),
+    STR_INIT("user_preferences"),
+    STR_INIT("flows"),
+    STR_INIT("automatic_events"),
+    STR_INIT("account_update"),
+    STR_INIT("account_alerts"),
+    STR_INIT("account_review_update"),
+    STR_INIT("account_settings_update"),
+    STR_INIT("business_capability_update"),
+    STR_INIT("phone_number_name_update"),
+    STR_INIT("phone_number_quality_update"),
+    STR_INIT("security"),
+    STR_INIT("message_template_status_update"),
+    STR_INIT("message_template_quality_update"),
+    STR_INIT("message_template_components_update"),
+    STR_INIT("template_category_update"),
+    STR_INIT("other"),
+};
+
+#define MICROSECONDS UINT64_C(1000)
+#define MILLISECONDS UINT64_C(1000000)
+#define SECONDS UINT64_C(1000000000)
+
+static const uint64_t webhook_bounds[BOUNDS_OF(STAT_WEBHOOK_SECONDS)] = {
+    250 * MICROSECONDS, 500 * MICROSECONDS, 1 * MILLISECONDS,  2500 * MICROSECONDS,
+    5 * MILLISECONDS,   10 * MILLISECONDS,  25 * MILLISECONDS, 50 * MILLISECONDS,
+    100 * MILLISECONDS, 250 * MILLISECONDS, 1 * SECONDS,       2500 * MILLISECONDS,
+};
+
+const Metric metrics[STAT_COUNT] = {
+    [STAT_ANSWERS_200] = {"tickstream_responses_total", METRIC_COUNTER, "Answers by HTTP status.",
+                          sizeof(codes) / sizeof(codes[0]), .label = "code", .values = codes},
+    [STAT_WEBHOOKS] = {"tickstream_webhooks_total", METRIC_COUNTER,
+                       "POSTs with an accepted signature."},
+    [STAT_BODY_BYTES] = {"tickstream_body_bytes_total", METRIC_COUNTER, "Bytes of their bodies."},
+    [STAT_ACCEPTED] = {"tickstream_statuses_accepted_total", METRIC_COUNTER,
+                       "Statuses that became stream entries."},
+    [STAT_DUPLICATES] = {"tickstream_duplicates_total", METRIC_COUNTER,
+                         "Statuses and elements that were known."},
+    [STAT_WEBHOOK_SECONDS] = {"tickstream_webhook_seconds", METRIC_HISTOGRAM,
+                              "From request read to answer, with Redis.",
+                              BOUNDS_OF(STAT_WEBHOOK_SECONDS), .bounds = webhook_bounds,
+                              .unit = SECONDS},
+    [STAT_REDIS_CONNECTS] = {"tickstream_redis_connects_total", METRIC_COUNTER,
+                             "Connections to Redis made."},
+    [STAT_REDIS_LOST] = {"tickstream_redis_connections_lost_total", METRIC_COUNTER,
+                         "Connections to Redis lost."},
+    [STAT_REDIS_ERRORS] = {"tickstream_redis_errors_total", METRIC_COUNTER,
+                           "Error replies of Redis."},
+    [STAT_REDIS_RETRIES] = {"tickstream_redis_retries_total", METRIC_COUNTER,
+                            "Commands sent again inside the deadline."},
+    [STAT_OVERLOADS] = {"tickstream_overloads_total", METRIC_COUNTER,
+                        "Requests refused since too much was in flight."},
+    [STAT_WORKER_STARTS] = {"tickstream_worker_starts_total", METRIC_COUNTER,
+                            "Workers started, also in place of others."},
+    [STAT_WORKERS] = {"tickstream_workers", METRIC_GAUGE, "Workers that run."},
+    [STAT_REDIS_CONNECTED] = {"tickstream_redis_connected", METRIC_GAUGE,
+                              "Workers with a usable Redis connection."},
+    [STAT_CONNECTIONS] = {"tickstream_fastcgi_connections", METRIC_GAUGE,
+                          "Open FastCGI connections, idle ones too."},
+    [STAT_REQUESTS_IN_FLIGHT] = {"tickstream_requests_in_flight", METRIC_GAUGE,
+                                 "Requests that wait for Redis."},
+    [STAT_BYTES_IN_FLIGHT] = {"tickstream_bytes_in_flight", METRIC_GAUGE, "Memory that they hold."},
+    [STAT_LAST_ACCEPTED] = {"tickstream_last_accepted_timestamp_seconds", METRIC_MAXIMUM,
+                            "When a status was last stored; 0 = never."},
+    [STAT_QUARANTINED] = {"tickstream_quarantined_total", METRIC_COUNTER,
+                          "Bodies and elements kept in quarantine, by reason.",
+                          VALUES_OF(STAT_QUARANTINED), .label = "reason", .values = reason_words,
+                          .first = REASON_NONE + 1},
+    [STAT_IGNORED] = {"tickstream_ignored_total", METRIC_COUNTER,
+                      "Changes without statuses, by field.", VALUES_OF(STAT_IGNORED),
+                      .label = "field", .values = fields},
+    [STAT_HEARTBEAT] = {NULL, METRIC_GAUGE, NULL},
+};
