@@ -80,7 +80,8 @@ hiredis/ common/redis/reply.c
 libxml/ common/payload/xml_parser.c
 openssl/ common/base/digest.c common/redis/tls.c
 jansson\.h handler/http/problem.c
-fcgi handler/http/fcgi.c
+fcgiapp\.h handler/http/fcgi.c
+fastcgi\.h handler/http/fcgi_record.c handler/http/fcgi_client.c
 END
 
 exit $status
