@@ -29,7 +29,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE \
     $(call probe,-fcf-protection=full) $(call probe,-ftrivial-auto-var-init=zero) \
     $(call probe,-fno-delete-null-pointer-checks) -fno-strict-overflow
-OPTIMIZE_release := -O2 -g -D_FORTIFY_SOURCE=2
+OPTIMIZE_release := -O2 -g -D_FORTIFY_SOURCE=2 -DNDEBUG
 OPTIMIZE_debug := -O0 -g3
 OPTIMIZE_asan := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 OPTIMIZE_fuzz := $(OPTIMIZE_asan) -fsanitize=fuzzer-no-link

@@ -42,7 +42,7 @@ void endpoint_serve(Exchange *exchange)
     Error error;
     if (!endpoint) {
         error_set(&error, ERROR_NOT_FOUND, "there is nothing at this path");
-        http_problem(exchange, &error, (Str){NULL, 0});
+        exchange_problem(exchange, &error, (Str){NULL, 0});
         return;
     }
     if (str_eq(request->method, STR("GET"))) {
@@ -54,6 +54,6 @@ void endpoint_serve(Exchange *exchange)
         return;
     }
     error_set(&error, ERROR_NOT_ALLOWED, "this path does not know the method");
-    http_problem(exchange, &error,
-                 endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET\r\n"));
+    exchange_problem(exchange, &error,
+                     endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET\r\n"));
 }

@@ -5,7 +5,7 @@
 #ifndef TICKSTREAM_ENDPOINT_H
 #define TICKSTREAM_ENDPOINT_H
 
-#include "http/http.h"
+#include "endpoints/exchange.h"
 
 /* Serves a request: answers it at once or sees to it that it is answered later. */
 void endpoint_serve(Exchange *exchange);

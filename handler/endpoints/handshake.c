@@ -2,10 +2,12 @@
  * GET: Meta, or the dashboard, verifies the callback URL.
  * Source: developers.facebook.com/docs/graph-api/webhooks/getting-started, "Verification requests".
  */
-#include "endpoints/endpoint.h"
 #include "endpoints/handshake.h"
+
 #include "base/log.h"
 #include "base/percent.h"
+#include "endpoints/endpoint.h"
+#include "http/status.h"
 
 /* Resolves '+' and percent escapes once; false on a bad escape or without memory. */
 static bool decode(Str text, Arena *arena, Str *ret)
@@ -94,11 +96,11 @@ void handshake_get(Exchange *exchange)
         !handshake_check(&handshake, &exchange->server->config->verify_tokens, &error)) {
         log_rarely(&site, LOG_INFO, "handshake: answered %d: %s", http_status(error.code),
                    error.text);
-        http_problem(exchange, &error, (Str){NULL, 0});
+        exchange_problem(exchange, &error, (Str){NULL, 0});
         return;
     }
-    http_answer(exchange, &(Response){.status = 200,
-                                      .content_type = STR("text/plain; charset=utf-8"),
-                                      .headers = STR("X-Content-Type-Options: nosniff\r\n"),
-                                      .body = handshake.challenge});
+    exchange_answer(exchange, &(Response){.status = 200,
+                                          .content_type = STR("text/plain; charset=utf-8"),
+                                          .headers = STR("X-Content-Type-Options: nosniff\r\n"),
+                                          .body = handshake.challenge});
 }

@@ -2,11 +2,12 @@
  * /livez: does the process serve? /readyz: would a status be stored now?
  */
 #include "endpoints/endpoint.h"
+
 #include "base/text.h"
 
 void livez_get(Exchange *exchange)
 {
-    http_respond(exchange, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
+    exchange_respond(exchange, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
 }
 
 /* Redis has taken a write, or not. */
@@ -18,11 +19,11 @@ static void answer(Probe *probe)
     if (!str_eq(exchange->request.query, STR("verbose"))) {
         Error error;
         if (ready) {
-            http_respond(exchange, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
+            exchange_respond(exchange, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
             return;
         }
         error_set(&error, ERROR_UNAVAILABLE, "Redis does not take writes");
-        http_problem(exchange, &error, (Str){NULL, 0});
+        exchange_problem(exchange, &error, (Str){NULL, 0});
         return;
     }
     Text text = text_begin(exchange->arena);
@@ -30,7 +31,8 @@ static void answer(Probe *probe)
         &text, "redis connection: %s\nredis write: %s\ndraining: %s\nrequests in flight: %zu\n%s\n",
         connected ? "ok" : "failed", ready ? "ok" : "failed", server->draining ? "yes" : "no",
         server->requests_in_flight, ready ? "ready" : "not ready");
-    http_respond(exchange, ready ? 200 : 503, STR("text/plain; charset=utf-8"), text_finish(&text));
+    exchange_respond(exchange, ready ? 200 : 503, STR("text/plain; charset=utf-8"),
+                     text_finish(&text));
 }
 
 void readyz_get(Exchange *exchange)

@@ -2,12 +2,13 @@
  * /metrics: the counters of the whole pool, whichever worker is asked.
  */
 #include "endpoints/endpoint.h"
+
 #include "stats/stats.h"
 
 void metrics_get(Exchange *exchange)
 {
     Text text = text_begin(exchange->arena);
     stats_render(&text);
-    http_respond(exchange, 200, STR("text/plain; version=0.0.4; charset=utf-8"),
-                 text_finish(&text));
+    exchange_respond(exchange, 200, STR("text/plain; version=0.0.4; charset=utf-8"),
+                     text_finish(&text));
 }

@@ -2,8 +2,11 @@
  * POST: verify, decode, publish, answer.
  */
 #include "endpoints/endpoint.h"
+
 #include "base/log.h"
 #include "base/loop.h"
+#include "http/status.h"
+#include "payload/codec.h"
 #include "stats/stats.h"
 #include "stream/dedupe.h"
 
@@ -18,7 +21,7 @@ static void refuse(Exchange *exchange, const Error *error)
     log_rarely(&site, status == 503 ? LOG_WARN : LOG_INFO,
                "webhook: answered %d: %s (request %.*s)", status, error->text,
                STR_ARG(exchange->request.request_id));
-    http_problem(exchange, error, (Str){NULL, 0});
+    exchange_problem(exchange, error, (Str){NULL, 0});
 }
 
 /* Has the request come in whole, and is there room for it? */
@@ -174,20 +177,19 @@ static void answer_result(Exchange *exchange, const PublishResult *result)
         STR_INIT("</quarantined><ignored>"), STR_INIT("</ignored></WebhookResult>")};
     const size_t counts[] = {result->accepted, result->duplicates, result->quarantined,
                              exchange->payload.event_count};
-    bool as_xml = negotiate(exchange->request.accept, exchange->request.content_type) == ANSWER_XML;
-    const Str *parts = as_xml ? xml : json;
+    AnswerFormat format = negotiate(exchange->request.accept, exchange->request.content_type);
+    const Str *parts = format == ANSWER_XML ? xml : json;
     char body[320], *to = body;
     for (size_t i = 0; i < 4; i++) {
         to = str_put_number(str_put(to, parts[i]), counts[i]);
     }
     to = str_put(to, parts[4]);
-    http_respond(exchange, 200, as_xml ? STR("application/xml") : STR("application/json"),
-                 (Str){body, (size_t)(to - body)});
+    exchange_respond(exchange, 200, answer_media_type(format), (Str){body, (size_t)(to - body)});
 }
 
 static void answer(Publication *publication)
 {
-    Exchange *exchange = exchange_of(publication);
+    Exchange *exchange = OWNER_OF(publication, Exchange, publication);
     const PublishResult *result = &publication->result;
     const ErrorCode code = publication->code;
     discharge(exchange);

@@ -1,5 +1,7 @@
 #include "http/fcgi.h"
 
+#include "http/status.h"
+
 #include <fcgiapp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -228,37 +230,17 @@ bool fcgi_receive(FcgiConnection *connection, Arena *arena, size_t max_body, Req
     return ok;
 }
 
-static Str status_line(int status)
-{
-    switch (status) {
-    case 200:
-        return STR("Status: 200 OK\r\n");
-    case 400:
-        return STR("Status: 400 Bad Request\r\n");
-    case 401:
-        return STR("Status: 401 Unauthorized\r\n");
-    case 403:
-        return STR("Status: 403 Forbidden\r\n");
-    case 404:
-        return STR("Status: 404 Not Found\r\n");
-    case 405:
-        return STR("Status: 405 Method Not Allowed\r\n");
-    case 413:
-        return STR("Status: 413 Content Too Large\r\n");
-    case 415:
-        return STR("Status: 415 Unsupported Media Type\r\n");
-    default:
-        return STR("Status: 503 Service Unavailable\r\n");
-    }
-}
-
 /* The head is of bounded length: all its parts are ours, but for the request id, which was checked.
  */
 static void write_response(FCGX_Stream *out, Str request_id, const Response *response)
 {
     char head[512];
-    char *to = str_put(head, status_line(response->status));
-    to = str_put(to, STR("Content-Type: "));
+    const HttpStatus *status = status_find(response->status);
+    char *to = str_put(head, STR("Status: "));
+    to = str_put_number(to, (size_t)status->number);
+    to = str_put(to, STR(" "));
+    to = str_put(to, status->phrase);
+    to = str_put(to, STR("\r\nContent-Type: "));
     to = str_put(to, response->content_type);
     to = str_put(to, STR("\r\nContent-Length: "));
     to = str_put_number(to, response->body.len);

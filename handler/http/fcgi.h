@@ -7,7 +7,8 @@
 #ifndef TICKSTREAM_FCGI_H
 #define TICKSTREAM_FCGI_H
 
-#include "http/http.h"
+#include "base/error.h"
+#include "http/message.h"
 
 typedef struct FcgiConnection FcgiConnection;
 

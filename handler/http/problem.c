@@ -1,40 +1,17 @@
 #include "http/problem.h"
 
 #include "base/text.h"
+#include "http/status.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
-/* The stable types; nginx/problems.conf uses the same. */
-static const struct {
-    int status;
-    const char *type;
-    const char *title;
-} kinds[] = {
-    {400, "urn:tickstream:problem:bad-request", "Bad Request"},
-    {401, "urn:tickstream:problem:unauthorized", "Unauthorized"},
-    {403, "urn:tickstream:problem:forbidden", "Forbidden"},
-    {404, "urn:tickstream:problem:not-found", "Not Found"},
-    {405, "urn:tickstream:problem:method-not-allowed", "Method Not Allowed"},
-    {413, "urn:tickstream:problem:payload-too-large", "Payload Too Large"},
-    {415, "urn:tickstream:problem:unsupported-media-type", "Unsupported Media Type"},
-    {503, "urn:tickstream:problem:unavailable", "Service Unavailable"},
-};
-
-static size_t find_kind(int status)
+static Str render_json(const HttpStatus *status, const char *detail, Str instance, Arena *arena)
 {
-    size_t i = 0;
-    while (kinds[i].status != status && i + 1 < sizeof(kinds) / sizeof(kinds[0])) {
-        i++;
-    }
-    return i;
-}
-
-static Str render_json(size_t kind, const char *detail, Str instance, Arena *arena)
-{
-    json_auto_t *document = json_pack("{s:s, s:s, s:i, s:s, s:s%}", "type", kinds[kind].type,
-                                      "title", kinds[kind].title, "status", kinds[kind].status,
-                                      "detail", detail, "instance", instance.ptr, instance.len);
+    json_auto_t *document =
+        json_pack("{s:s%, s:s%, s:i, s:s, s:s%}", "type", status->problem.ptr, status->problem.len,
+                  "title", status->phrase.ptr, status->phrase.len, "status", status->number,
+                  "detail", detail, "instance", instance.ptr, instance.len);
     char *text = document ? json_dumps(document, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
     Str copy = text ? arena_copy(arena, str_from(text)) : (Str){NULL, 0};
     free(text);
@@ -48,15 +25,15 @@ static void add_element(Text *text, const char *name, Str content)
     text_add_format(text, "</%s>", name);
 }
 
-static Str render_xml(size_t kind, const char *detail, Str instance, Arena *arena)
+static Str render_xml(const HttpStatus *status, const char *detail, Str instance, Arena *arena)
 {
     Text text = text_begin(arena);
     text_add(
         &text,
         STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<problem xmlns=\"urn:ietf:rfc:7807\">"));
-    add_element(&text, "type", str_from(kinds[kind].type));
-    add_element(&text, "title", str_from(kinds[kind].title));
-    text_add_format(&text, "<status>%d</status>", kinds[kind].status);
+    add_element(&text, "type", status->problem);
+    add_element(&text, "title", status->phrase);
+    text_add_format(&text, "<status>%d</status>", status->number);
     add_element(&text, "detail", str_from(detail));
     add_element(&text, "instance", instance);
     text_add(&text, STR("</problem>"));
@@ -64,11 +41,16 @@ static Str render_xml(size_t kind, const char *detail, Str instance, Arena *aren
     return document.ptr ? document : STR("<problem xmlns=\"urn:ietf:rfc:7807\"/>");
 }
 
-Str problem_render(AnswerFormat format, int status, const Error *error, Str instance, Arena *arena)
+Str problem_render(AnswerFormat format, const Error *error, Str instance, Arena *arena)
 {
     char detail[2 * LIMIT_TEXT];
     error_describe(error, detail, sizeof(detail));
-    size_t kind = find_kind(status);
-    return format == ANSWER_XML ? render_xml(kind, detail, instance, arena)
-                                : render_json(kind, detail, instance, arena);
+    const HttpStatus *status = status_find(http_status(error->code));
+    return format == ANSWER_XML ? render_xml(status, detail, instance, arena)
+                                : render_json(status, detail, instance, arena);
+}
+
+Str problem_media_type(AnswerFormat format)
+{
+    return format == ANSWER_XML ? STR("application/problem+xml") : STR("application/problem+json");
 }

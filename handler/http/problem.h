@@ -4,12 +4,18 @@
 #ifndef TICKSTREAM_PROBLEM_H
 #define TICKSTREAM_PROBLEM_H
 
-#include "http/http.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "http/negotiate.h"
 
 /*
- * The document that tells an error: type, title, status, detail, instance. Never more than the
- * error's own text and position. The arena's, or a constant when memory is short.
+ * The document that tells of an error: type, title, status, detail, instance. Never more than the
+ * error's own text and position. instance: the request's id. The arena's, or a constant when memory
+ * is short.
  */
-Str problem_render(AnswerFormat format, int status, const Error *error, Str instance, Arena *arena);
+Str problem_render(AnswerFormat format, const Error *error, Str instance, Arena *arena);
+
+/* Its Content-Type. */
+Str problem_media_type(AnswerFormat format);
 
 #endif

@@ -3,7 +3,7 @@
  */
 #include "payload/codec.h"
 #include "fuzz.h"
-#include "http/http.h"
+#include "http/negotiate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -23,7 +23,7 @@ common/stream/            base/ payload/
 common/stats/             base/ payload/reason.h
 common/redis/             base/ payload/payload.h stream/ stats/
 handler/config.           base/ redis/url.h
-handler/http/             base/ payload/ stats/ stream/ config.h
+handler/http/             base/ stats/
 handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
 handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h
 handler/commands/         base/ config.h process/listener.h

@@ -3,6 +3,7 @@
 #include "endpoints/endpoint.h"
 #include "failing_malloc.h"
 #include "memory_sink.h"
+#include "payload/codec.h"
 
 #include <stdio.h>
 #include <stdlib.h>

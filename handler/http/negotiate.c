@@ -1,7 +1,4 @@
-#include "http/http.h"
-
-#include "http/problem.h"
-#include "stats/stats.h"
+#include "http/negotiate.h"
 
 /* Quality of a media range's parameters in thousandths: 1000 without q, 0 for a refusal or
  * nonsense. */
@@ -89,78 +86,7 @@ AnswerFormat negotiate(Str accept, Str content_type)
     return posted_xml ? ANSWER_XML : ANSWER_JSON;
 }
 
-static void count_answer(int status)
+Str answer_media_type(AnswerFormat format)
 {
-    static const struct {
-        int status;
-        Stat stat;
-    } rows[] = {
-        {200, STAT_ANSWERS_200}, {400, STAT_ANSWERS_400}, {401, STAT_ANSWERS_401},
-        {403, STAT_ANSWERS_403}, {404, STAT_ANSWERS_404}, {405, STAT_ANSWERS_405},
-        {413, STAT_ANSWERS_413}, {415, STAT_ANSWERS_415}, {503, STAT_ANSWERS_503},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].status == status) {
-            stats_add(rows[i].stat, 1);
-            return;
-        }
-    }
-}
-
-void http_answer(Exchange *exchange, const Response *response)
-{
-    count_answer(response->status);
-    exchange->respond(exchange, response);
-}
-
-void http_respond(Exchange *exchange, int status, Str content_type, Str body)
-{
-    http_answer(exchange,
-                &(Response){.status = status, .content_type = content_type, .body = body});
-}
-
-int http_status(ErrorCode code)
-{
-    switch (code) {
-    case ERROR_NONE:
-        return 200;
-    case ERROR_INVALID:
-    case ERROR_MALFORMED:
-        return 400;
-    case ERROR_UNSIGNED:
-        return 401;
-    case ERROR_FORBIDDEN:
-        return 403;
-    case ERROR_NOT_FOUND:
-        return 404;
-    case ERROR_NOT_ALLOWED:
-        return 405;
-    case ERROR_TOO_LARGE:
-        return 413;
-    case ERROR_UNKNOWN_TYPE:
-        return 415;
-    case ERROR_UNAVAILABLE:
-    case ERROR_NO_MEMORY:
-    case ERROR_SETUP:
-        return 503;
-    }
-    return 503;
-}
-
-void http_problem(Exchange *exchange, const Error *error, Str headers)
-{
-    const Request *request = &exchange->request;
-    AnswerFormat format = negotiate(request->accept, request->content_type);
-    int status = http_status(error->code);
-    Response response = {
-        .status = status,
-        .content_type =
-            format == ANSWER_XML ? STR("application/problem+xml") : STR("application/problem+json"),
-        .headers = headers,
-        .body = problem_render(format, status, error, request->request_id, exchange->arena),
-    };
-    if (status == 503) {
-        response.headers = STR("Retry-After: 1\r\n");
-    }
-    http_answer(exchange, &response);
+    return format == ANSWER_XML ? STR("application/xml") : STR("application/json");
 }
