@@ -1,10 +1,12 @@
 #include "endpoints/endpoint.h"
 
+#include <assert.h>
+
 typedef struct {
     Str path;
     bool legacy; /* matched as the API that it replaces did: any case, one slash may follow */
-    void (*get)(Exchange *exchange);
-    void (*post)(Exchange *exchange); /* NULL: not allowed */
+    Served (*get)(Exchange *exchange);
+    Served (*post)(Exchange *exchange); /* NULL: not allowed */
 } Endpoint;
 
 static const Endpoint endpoints[] = {
@@ -35,25 +37,35 @@ static const Endpoint *find_endpoint(Str path)
     return NULL;
 }
 
-void endpoint_serve(Exchange *exchange)
+static Served refuse(Exchange *exchange, ErrorCode code, const char *why, Str headers)
+{
+    Error error;
+    error_set(&error, code, "%s", why);
+    exchange_answer_problem(exchange, &error, headers);
+    return ANSWERED;
+}
+
+static Served serve(Exchange *exchange)
 {
     const Request *request = &exchange->request;
     const Endpoint *endpoint = find_endpoint(request->path);
-    Error error;
     if (!endpoint) {
-        error_set(&error, ERROR_NOT_FOUND, "there is nothing at this path");
-        exchange_problem(exchange, &error, (Str){NULL, 0});
-        return;
+        return refuse(exchange, ERROR_NOT_FOUND, "there is nothing at this path", (Str){NULL, 0});
     }
     if (str_eq(request->method, STR("GET"))) {
-        endpoint->get(exchange);
-        return;
+        return endpoint->get(exchange);
     }
     if (endpoint->post && str_eq(request->method, STR("POST"))) {
-        endpoint->post(exchange);
-        return;
+        return endpoint->post(exchange);
     }
-    error_set(&error, ERROR_NOT_ALLOWED, "this path does not know the method");
-    exchange_problem(exchange, &error,
-                     endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET\r\n"));
+    return refuse(exchange, ERROR_NOT_ALLOWED, "this path does not know the method",
+                  endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET\r\n"));
+}
+
+Served endpoint_serve(Exchange *exchange)
+{
+    exchange->response = (Response){0};
+    Served served = serve(exchange);
+    assert((served == ANSWERED) == (exchange->response.status != 0));
+    return served;
 }

@@ -7,14 +7,14 @@
 
 #include "endpoints/exchange.h"
 
-/* Serves a request: answers it at once or sees to it that it is answered later. */
-void endpoint_serve(Exchange *exchange);
+/* Serves a request: fills its response, or sees to it that this is done later. */
+Served endpoint_serve(Exchange *exchange);
 
-/* The endpoints. Each answers exactly once. */
-void webhook_post(Exchange *exchange);  /* webhook.c: statuses into the stream */
-void handshake_get(Exchange *exchange); /* handshake.c: Meta verifies the callback URL */
-void livez_get(Exchange *exchange);     /* health.c: the process serves */
-void readyz_get(Exchange *exchange);    /* health.c: Redis takes writes */
-void metrics_get(Exchange *exchange);   /* metrics.c: Prometheus */
+/* The endpoints; they return the same. */
+Served webhook_post(Exchange *exchange);  /* webhook.c: statuses into the stream */
+Served handshake_get(Exchange *exchange); /* handshake.c: Meta verifies the callback URL */
+Served livez_get(Exchange *exchange);     /* health.c: the process serves */
+Served readyz_get(Exchange *exchange);    /* health.c: Redis takes writes */
+Served metrics_get(Exchange *exchange);   /* metrics.c: Prometheus */
 
 #endif

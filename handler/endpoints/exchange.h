@@ -4,49 +4,53 @@
 #ifndef TICKSTREAM_EXCHANGE_H
 #define TICKSTREAM_EXCHANGE_H
 
-#include "base/owner.h"
 #include "config.h"
+#include "endpoints/admission.h"
 #include "http/message.h"
-#include "http/negotiate.h"
 #include "payload/signature.h"
 #include "stream/sink.h"
 
-/* What the endpoints of a worker share; borrowed for the worker's life. */
+typedef struct Exchange Exchange;
+
+/* Borrowed for the worker's life. */
 typedef struct {
     const Config *config;
     Verifier *verifier; /* NULL: unsigned requests are taken */
     Sink *sink;
-    size_t requests_in_flight; /* that wait for the sink */
-    size_t bytes_in_flight;    /* that they hold */
+    Admission admission;
     bool draining;
+
+    /* Called exactly once for each exchange that was left for LATER, when its response is filled,
+     * and never before endpoint_serve() has returned. */
+    void (*answered)(Exchange *exchange);
 } Server;
 
-typedef struct Exchange Exchange;
+/* What an endpoint returns. ANSWERED: the response is filled. LATER: server->answered() will be
+ * called. */
+typedef enum { ANSWERED, LATER } Served;
 
 struct Exchange {
     Request request;
+    Response response; /* its status is 0 until it is filled */
     Server *server;
-    Arena *arena;   /* of this request; reset after the answer */
+    Arena *arena;   /* of this request; reset after the answer has been sent */
     uint64_t began; /* loop_clock_ns() when the request had been read */
-    void (*respond)(Exchange *exchange,
-                    const Response *response); /* the connection's; exactly once */
 
     /* of an endpoint that answers later */
     Publication publication;
     Probe probe;
     Payload payload;
     char received_at[24]; /* of the publication's delivery */
-    size_t charged;       /* of server->bytes_in_flight */
+    size_t charged;       /* admission_enter() */
+    char *text;           /* the arena's: room for the answer */
 };
 
-/* Sends an answer and counts it. */
-void exchange_answer(Exchange *exchange, const Response *response);
+/* Fills the response, exactly once, and counts it. content_type and body live until it has been
+ * sent. */
+void exchange_answer(Exchange *exchange, int status, Str content_type, Str body);
 
-/* Answers with a body of the given type. */
-void exchange_respond(Exchange *exchange, int status, Str content_type, Str body);
-
-/* Answers with the problem document of an error, in the client's format. headers: further ones, may
- * be absent. */
-void exchange_problem(Exchange *exchange, const Error *error, Str headers);
+/* The same with the problem document of an error, in the client's format. headers: further ones,
+ * may be absent. */
+void exchange_answer_problem(Exchange *exchange, const Error *error, Str headers);
 
 #endif

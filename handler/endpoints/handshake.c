@@ -87,7 +87,7 @@ bool handshake_check(const Handshake *handshake, const Secrets *tokens, Error *r
     return true;
 }
 
-void handshake_get(Exchange *exchange)
+Served handshake_get(Exchange *exchange)
 {
     static LogSite site;
     Handshake handshake = {0};
@@ -96,11 +96,10 @@ void handshake_get(Exchange *exchange)
         !handshake_check(&handshake, &exchange->server->config->verify_tokens, &error)) {
         log_rarely(&site, LOG_INFO, "handshake: answered %d: %s", http_status(error.code),
                    error.text);
-        exchange_problem(exchange, &error, (Str){NULL, 0});
-        return;
+        exchange_answer_problem(exchange, &error, (Str){NULL, 0});
+        return ANSWERED;
     }
-    exchange_answer(exchange, &(Response){.status = 200,
-                                          .content_type = STR("text/plain; charset=utf-8"),
-                                          .headers = STR("X-Content-Type-Options: nosniff\r\n"),
-                                          .body = handshake.challenge});
+    exchange_answer(exchange, 200, STR("text/plain; charset=utf-8"), handshake.challenge);
+    exchange->response.headers = STR("X-Content-Type-Options: nosniff\r\n");
+    return ANSWERED;
 }

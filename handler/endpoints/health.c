@@ -3,43 +3,70 @@
  */
 #include "endpoints/endpoint.h"
 
+#include "base/owner.h"
 #include "base/text.h"
 
-void livez_get(Exchange *exchange)
+static const Str plain_text = STR_INIT("text/plain; charset=utf-8");
+
+Served livez_get(Exchange *exchange)
 {
-    exchange_respond(exchange, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
+    exchange_answer(exchange, 200, plain_text, STR("ok\n"));
+    return ANSWERED;
 }
 
-/* Redis has taken a write, or not. */
-static void answer(Probe *probe)
+static void answer_verbosely(Exchange *exchange, bool ready)
 {
-    Exchange *exchange = OWNER_OF(probe, Exchange, probe);
     const Server *server = exchange->server;
-    bool connected = server->sink->is_connected(server->sink), ready = probe->code == ERROR_NONE;
-    if (!str_eq(exchange->request.query, STR("verbose"))) {
-        Error error;
-        if (ready) {
-            exchange_respond(exchange, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
-            return;
-        }
-        error_set(&error, ERROR_UNAVAILABLE, "Redis does not take writes");
-        exchange_problem(exchange, &error, (Str){NULL, 0});
-        return;
-    }
+    bool connected = server->sink->is_connected(server->sink);
     Text text = text_begin(exchange->arena);
     text_add_format(
         &text, "redis connection: %s\nredis write: %s\ndraining: %s\nrequests in flight: %zu\n%s\n",
         connected ? "ok" : "failed", ready ? "ok" : "failed", server->draining ? "yes" : "no",
-        server->requests_in_flight, ready ? "ready" : "not ready");
-    exchange_respond(exchange, ready ? 200 : 503, STR("text/plain; charset=utf-8"),
-                     text_finish(&text));
+        server->admission.requests, ready ? "ready" : "not ready");
+    exchange_answer(exchange, ready ? 200 : 503, plain_text, text_finish(&text));
 }
 
-void readyz_get(Exchange *exchange)
+static void answer(Exchange *exchange, ErrorCode code)
 {
-    Sink *sink = exchange->server->sink;
-    exchange->probe = (Probe){.done = answer};
-    if (sink->probe(sink, &exchange->probe) == SINK_DONE) {
-        answer(&exchange->probe);
+    Error error;
+    if (str_eq(exchange->request.query, STR("verbose"))) {
+        answer_verbosely(exchange, code == ERROR_NONE);
+    } else if (code == ERROR_NONE) {
+        exchange_answer(exchange, 200, plain_text, STR("ok\n"));
+    } else {
+        error_set(&error, ERROR_UNAVAILABLE, "Redis does not take writes");
+        exchange_answer_problem(exchange, &error, (Str){NULL, 0});
     }
+}
+
+/* Redis has taken a write, or not. */
+static void finish(Exchange *exchange)
+{
+    admission_leave(&exchange->server->admission, exchange->charged);
+    answer(exchange, exchange->probe.code);
+}
+
+static void on_probed(Probe *probe)
+{
+    Exchange *exchange = OWNER_OF(probe, Exchange, probe);
+    finish(exchange);
+    exchange->server->answered(exchange);
+}
+
+Served readyz_get(Exchange *exchange)
+{
+    Server *server = exchange->server;
+    Error error;
+    if (!admission_check(&server->admission, &error)) {
+        exchange_answer_problem(exchange, &error, (Str){NULL, 0});
+        return ANSWERED;
+    }
+    exchange->probe = (Probe){.done = on_probed};
+    exchange->charged = arena_size(exchange->arena);
+    admission_enter(&server->admission, exchange->charged);
+    if (server->sink->probe(server->sink, &exchange->probe) == SINK_LATER) {
+        return LATER;
+    }
+    finish(exchange);
+    return ANSWERED;
 }

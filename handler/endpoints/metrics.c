@@ -5,10 +5,11 @@
 
 #include "stats/stats.h"
 
-void metrics_get(Exchange *exchange)
+Served metrics_get(Exchange *exchange)
 {
     Text text = text_begin(exchange->arena);
     stats_render(&text);
-    exchange_respond(exchange, 200, STR("text/plain; version=0.0.4; charset=utf-8"),
-                     text_finish(&text));
+    exchange_answer(exchange, 200, STR("text/plain; version=0.0.4; charset=utf-8"),
+                    text_finish(&text));
+    return ANSWERED;
 }

@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/owner.h"
+#include "http/negotiate.h"
 #include "http/status.h"
 #include "payload/codec.h"
 #include "stats/stats.h"
@@ -12,7 +14,7 @@
 
 #include <sys/time.h>
 
-static void answer(Publication *publication);
+enum { ANSWER_ROOM = 320 }; /* of the counts as XML, the longer form, with numbers of 20 digits */
 
 static void refuse(Exchange *exchange, const Error *error)
 {
@@ -21,7 +23,7 @@ static void refuse(Exchange *exchange, const Error *error)
     log_rarely(&site, status == 503 ? LOG_WARN : LOG_INFO,
                "webhook: answered %d: %s (request %.*s)", status, error->text,
                STR_ARG(exchange->request.request_id));
-    exchange_problem(exchange, error, (Str){NULL, 0});
+    exchange_answer_problem(exchange, error, (Str){NULL, 0});
 }
 
 /* Has the request come in whole, and is there room for it? */
@@ -42,12 +44,7 @@ static bool check_length(const Exchange *exchange, Error *reterr)
     if (request->incomplete) {
         return error_set(reterr, ERROR_INVALID, "the body is shorter or longer than announced");
     }
-    if (server->requests_in_flight >= LIMIT_REQUESTS_IN_FLIGHT ||
-        server->bytes_in_flight >= LIMIT_BYTES_IN_FLIGHT) {
-        stats_add(STAT_OVERLOADS, 1);
-        return error_set(reterr, ERROR_UNAVAILABLE, "too many requests are in flight");
-    }
-    return true;
+    return admission_check(&server->admission, reterr);
 }
 
 static bool verify(const Exchange *exchange, Error *reterr)
@@ -64,6 +61,13 @@ static bool check_type(const Request *request, MediaType *ret, Error *reterr)
         return error_set(reterr, ERROR_UNKNOWN_TYPE, "a Content-Encoding is not accepted");
     }
     return media_type_parse(request->content_type, ret, reterr);
+}
+
+/* Room for the answer is there before anything is stored: then it cannot fail any more. */
+static bool make_room(Exchange *exchange, Error *reterr)
+{
+    exchange->text = arena_alloc(exchange->arena, ANSWER_ROOM);
+    return exchange->text || error_no_memory(reterr);
 }
 
 /* A body that cannot be read is kept whole when it was signed: the sender would only send the same
@@ -90,62 +94,6 @@ static int64_t unix_milliseconds(void)
     struct timeval now;
     gettimeofday(&now, NULL);
     return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
-}
-
-static void charge(Exchange *exchange)
-{
-    Server *server = exchange->server;
-    const Payload *payload = &exchange->payload;
-    size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
-    exchange->charged =
-        arena_size(exchange->arena) + entries_size(payload) + elements * DEDUPE_BYTES_OF_ELEMENT;
-    server->requests_in_flight++;
-    server->bytes_in_flight += exchange->charged;
-    stats_set(STAT_REQUESTS_IN_FLIGHT, server->requests_in_flight);
-    stats_set(STAT_BYTES_IN_FLIGHT, server->bytes_in_flight);
-}
-
-static void discharge(Exchange *exchange)
-{
-    Server *server = exchange->server;
-    server->requests_in_flight--;
-    server->bytes_in_flight -= exchange->charged;
-    stats_set(STAT_REQUESTS_IN_FLIGHT, server->requests_in_flight);
-    stats_set(STAT_BYTES_IN_FLIGHT, server->bytes_in_flight);
-}
-
-static void publish(Exchange *exchange)
-{
-    const Request *request = &exchange->request;
-    Sink *sink = exchange->server->sink;
-    const char *end = str_put_number(exchange->received_at, (size_t)unix_milliseconds());
-    exchange->publication = (Publication){
-        .payload = &exchange->payload,
-        .arena = exchange->arena,
-        .delivery = {.received_at = {exchange->received_at, (size_t)(end - exchange->received_at)},
-                     .request_id = request->request_id,
-                     .content_type = request->content_type},
-        .done = answer,
-    };
-    charge(exchange);
-    if (sink->publish(sink, &exchange->publication) == SINK_DONE) {
-        answer(&exchange->publication);
-    }
-}
-
-void webhook_post(Exchange *exchange)
-{
-    const Request *request = &exchange->request;
-    MediaType type = {0};
-    Error error;
-    if (!check_length(exchange, &error) || !verify(exchange, &error) ||
-        !check_type(request, &type, &error) || !decode(exchange, type, &error)) {
-        refuse(exchange, &error);
-        return;
-    }
-    stats_add(STAT_WEBHOOKS, 1);
-    stats_add(STAT_BODY_BYTES, request->body.len);
-    publish(exchange);
 }
 
 static void count(const Exchange *exchange, const PublishResult *result)
@@ -179,20 +127,21 @@ static void answer_result(Exchange *exchange, const PublishResult *result)
                              exchange->payload.event_count};
     AnswerFormat format = negotiate(exchange->request.accept, exchange->request.content_type);
     const Str *parts = format == ANSWER_XML ? xml : json;
-    char body[320], *to = body;
+    char *to = exchange->text;
     for (size_t i = 0; i < 4; i++) {
         to = str_put_number(str_put(to, parts[i]), counts[i]);
     }
     to = str_put(to, parts[4]);
-    exchange_respond(exchange, 200, answer_media_type(format), (Str){body, (size_t)(to - body)});
+    exchange_answer(exchange, 200, answer_media_type(format),
+                    (Str){exchange->text, (size_t)(to - exchange->text)});
 }
 
-static void answer(Publication *publication)
+/* The sink has ended. */
+static void finish(Exchange *exchange)
 {
-    Exchange *exchange = OWNER_OF(publication, Exchange, publication);
-    const PublishResult *result = &publication->result;
-    const ErrorCode code = publication->code;
-    discharge(exchange);
+    const PublishResult *result = &exchange->publication.result;
+    const ErrorCode code = exchange->publication.code;
+    admission_leave(&exchange->server->admission, exchange->charged);
     if (code == ERROR_NONE) {
         log_line(LOG_DEBUG, "webhook: %zu accepted, %zu duplicates, %zu quarantined (request %.*s)",
                  result->accepted, result->duplicates, result->quarantined,
@@ -204,4 +153,57 @@ static void answer(Publication *publication)
     Error error;
     error_set(&error, code, "the statuses could not be stored; please send them again");
     refuse(exchange, &error);
+}
+
+static void on_published(Publication *publication)
+{
+    Exchange *exchange = OWNER_OF(publication, Exchange, publication);
+    finish(exchange);
+    exchange->server->answered(exchange);
+}
+
+/* What the exchange will hold until the sink has ended: its arena, and what grows in there. */
+static size_t cost(const Exchange *exchange)
+{
+    const Payload *payload = &exchange->payload;
+    size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
+    return arena_size(exchange->arena) + entries_size(payload) + elements * DEDUPE_BYTES_OF_ELEMENT;
+}
+
+static Served publish(Exchange *exchange)
+{
+    const Request *request = &exchange->request;
+    Server *server = exchange->server;
+    const char *end = str_put_number(exchange->received_at, (size_t)unix_milliseconds());
+    exchange->publication = (Publication){
+        .payload = &exchange->payload,
+        .arena = exchange->arena,
+        .delivery = {.received_at = {exchange->received_at, (size_t)(end - exchange->received_at)},
+                     .request_id = request->request_id,
+                     .content_type = request->content_type},
+        .done = on_published,
+    };
+    exchange->charged = cost(exchange);
+    admission_enter(&server->admission, exchange->charged);
+    if (server->sink->publish(server->sink, &exchange->publication) == SINK_LATER) {
+        return LATER;
+    }
+    finish(exchange);
+    return ANSWERED;
+}
+
+Served webhook_post(Exchange *exchange)
+{
+    const Request *request = &exchange->request;
+    MediaType type = {0};
+    Error error;
+    if (!check_length(exchange, &error) || !verify(exchange, &error) ||
+        !check_type(request, &type, &error) || !decode(exchange, type, &error) ||
+        !make_room(exchange, &error)) {
+        refuse(exchange, &error);
+        return ANSWERED;
+    }
+    stats_add(STAT_WEBHOOKS, 1);
+    stats_add(STAT_BODY_BYTES, request->body.len);
+    return publish(exchange);
 }

@@ -2,6 +2,7 @@
 
 #include "payload/codec.h"
 #include "base/digest.h"
+#include "base/owner.h"
 #include "endpoints/endpoint.h"
 #include "http/fcgi.h"
 #include "base/log.h"
@@ -33,15 +34,13 @@ enum {
 };
 
 typedef struct Connection {
-    Exchange exchange; /* first: the exchange of a connection is the connection */
+    Exchange exchange;
     struct Worker *worker;
     struct Connection *next;
     struct Connection **link; /* the pointer that points here */
     FcgiConnection *fcgi;
     Watch *watch;
     bool busy;         /* a request waits for its answer */
-    bool receiving;    /* its request is being served within on_readable() */
-    bool ended;        /* to be closed when nothing uses it any more */
     int64_t last_used; /* loop time */
 } Connection;
 
@@ -121,18 +120,17 @@ static void close_connection(Connection *connection)
 }
 
 /* The exchange is over: the connection waits for its next request, or ends. */
-static void send_response(Exchange *exchange, const Response *response)
+static void send_response(Exchange *exchange)
 {
-    Connection *connection = (Connection *)exchange;
+    Connection *connection = OWNER_OF(exchange, Connection, exchange);
     Worker *worker = connection->worker;
-    bool kept = fcgi_send(connection->fcgi, exchange->request.request_id, response,
+    bool kept = fcgi_send(connection->fcgi, exchange->request.request_id, &exchange->response,
                           !worker->server.draining);
     connection->busy = false;
     connection->last_used = loop_now(worker->loop);
     return_arena(worker, exchange->arena);
     exchange->arena = NULL;
-    connection->ended = !kept || !watch_set(connection->watch, LOOP_READABLE);
-    if (connection->ended && !connection->receiving) {
+    if (!kept || !watch_set(connection->watch, LOOP_READABLE)) {
         close_connection(connection);
     }
 }
@@ -168,11 +166,8 @@ static void on_readable(void *arg, int events)
         return;
     }
     connection->busy = true;
-    connection->receiving = true;
-    endpoint_serve(&connection->exchange);
-    connection->receiving = false;
-    if (connection->ended) {
-        close_connection(connection);
+    if (endpoint_serve(&connection->exchange) == ANSWERED) {
+        send_response(&connection->exchange);
     }
 }
 
@@ -187,7 +182,6 @@ static void open_connection(Worker *worker, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
                sizeof(on)); /* fails on unix sockets, where it is not needed */
     connection->exchange.server = &worker->server;
-    connection->exchange.respond = send_response;
     connection->worker = worker;
     connection->last_used = loop_now(worker->loop);
     connection->fcgi = fcgi_open(fd);
@@ -404,7 +398,7 @@ static void worker_close(Worker *worker)
 
 int worker_run(const Config *config, int listener, size_t slot)
 {
-    Worker worker = {.server = {.config = config}, .listener = listener};
+    Worker worker = {.server = {.config = config, .answered = send_response}, .listener = listener};
     /* Big blocks always come from the system and go back to it: no threshold that grows with the
      * first big body. */
     mallopt(M_MMAP_THRESHOLD, 256 << 10);

@@ -27,8 +27,9 @@ static struct {
     char type[64], headers[256], body[8192];
 } here;
 
-static void keep_answer(Exchange *exchange, const Response *response)
+static void keep_answer(Exchange *exchange)
 {
+    const Response *response = &exchange->response;
     assert_ptr_equal(exchange, &here.exchange);
     here.answers++;
     here.status = response->status;
@@ -47,8 +48,10 @@ static int set_up(void **state)
     here.arena = arena_new();
     here.config.max_body = 3 << 20;
     here.config.verify_tokens = (Secrets){.count = 1, .texts = {STR("token")}};
-    here.server = (Server){
-        .config = &here.config, .verifier = verifier_new(&secret, 1), .sink = &here.sink.sink};
+    here.server = (Server){.config = &here.config,
+                           .verifier = verifier_new(&secret, 1),
+                           .sink = &here.sink.sink,
+                           .answered = keep_answer};
     return here.arena && here.server.verifier ? 0 : -1;
 }
 
@@ -107,9 +110,10 @@ static void serve(Request request)
     here.answers = 0;
     here.body[0] = '\0';
     arena_reset(here.arena);
-    here.exchange = (Exchange){
-        .request = request, .server = &here.server, .arena = here.arena, .respond = keep_answer};
-    endpoint_serve(&here.exchange);
+    here.exchange = (Exchange){.request = request, .server = &here.server, .arena = here.arena};
+    if (endpoint_serve(&here.exchange) == ANSWERED) {
+        keep_answer(&here.exchange);
+    }
 }
 
 static void assert_answer(Request request, int status)
@@ -117,8 +121,8 @@ static void assert_answer(Request request, int status)
     serve(request);
     assert_int_equal(here.answers, 1);
     assert_int_equal(here.status, status);
-    assert_int_equal(here.server.requests_in_flight, 0);
-    assert_int_equal(here.server.bytes_in_flight, 0);
+    assert_int_equal(here.server.admission.requests, 0);
+    assert_int_equal(here.server.admission.bytes, 0);
 }
 
 #define ASSERT_CONTAINS(text, part) assert_non_null(strstr(text, part))
@@ -217,7 +221,7 @@ static void test_order_of_checks(void **state)
     request.too_large = true;
     request.signature = STR("sha256=00");
     request.content_type = STR("text/plain");
-    here.server.bytes_in_flight = LIMIT_BYTES_IN_FLIGHT;
+    here.server.admission.bytes = LIMIT_BYTES_IN_FLIGHT;
 
     serve(request);
     assert_int_equal(here.status, 404);
@@ -234,7 +238,7 @@ static void test_order_of_checks(void **state)
     request.incomplete = false;
     serve(request);
     assert_int_equal(here.status, 503); /* too much in flight */
-    here.server.bytes_in_flight = 0;
+    here.server.admission.bytes = 0;
     assert_answer(request, 401);
     request.signature = sign(request.body);
     assert_answer(request, 415);
@@ -329,18 +333,47 @@ static void test_in_flight(void **state)
     here.sink.later = true;
     serve(post(STR(GOOD)));
     assert_int_equal(here.answers, 0);
-    assert_int_equal(here.server.requests_in_flight, 1);
-    assert_true(here.server.bytes_in_flight > sizeof(GOOD));
+    assert_int_equal(here.server.admission.requests, 1);
+    assert_true(here.server.admission.bytes > sizeof(GOOD));
     memory_sink_finish(&here.sink);
     assert_int_equal(here.answers, 1);
     assert_int_equal(here.status, 200);
-    assert_int_equal(here.server.requests_in_flight, 0);
-    assert_int_equal(here.server.bytes_in_flight, 0);
+    assert_int_equal(here.server.admission.requests, 0);
+    assert_int_equal(here.server.admission.bytes, 0);
+}
 
-    here.server.requests_in_flight = LIMIT_REQUESTS_IN_FLIGHT;
-    serve(post(STR(GOOD)));
+/* Probes are asked later too, and are held to the same limits. */
+static void test_probe_in_flight(void **state)
+{
+    (void)state;
+    here.sink.later = true;
+    here.sink.code = ERROR_UNAVAILABLE;
+    serve(get(STR("/readyz"), STR("")));
+    assert_int_equal(here.answers, 0);
+    assert_int_equal(here.server.admission.requests, 1);
+    memory_sink_finish(&here.sink);
+    assert_int_equal(here.answers, 1);
     assert_int_equal(here.status, 503);
-    assert_int_equal(here.server.requests_in_flight, LIMIT_REQUESTS_IN_FLIGHT);
+    assert_int_equal(here.server.admission.requests, 0);
+}
+
+static void test_too_much_in_flight(void **state)
+{
+    (void)state;
+    const Request requests[] = {post(STR(GOOD)), get(STR("/readyz"), STR(""))};
+    for (size_t i = 0; i < COUNT(requests); i++) {
+        here.server.admission = (Admission){.requests = LIMIT_REQUESTS_IN_FLIGHT};
+        serve(requests[i]);
+        assert_int_equal(here.status, 503);
+        assert_string_equal(here.headers, "Retry-After: 1\r\n");
+        assert_int_equal(here.server.admission.requests, LIMIT_REQUESTS_IN_FLIGHT);
+        here.server.admission = (Admission){.bytes = LIMIT_BYTES_IN_FLIGHT};
+        serve(requests[i]);
+        assert_int_equal(here.status, 503);
+        here.server.admission = (Admission){0};
+        assert_answer(requests[i], 200);
+    }
+    assert_int_equal(here.sink.publications + here.sink.probes, 2);
 }
 
 static void test_handshake(void **state)
@@ -409,7 +442,7 @@ static void test_failing_malloc(void **state)
         serve(request);
         bool failed = failing_malloc_end();
         assert_int_equal(here.answers, 1);
-        assert_int_equal(here.server.bytes_in_flight, 0);
+        assert_int_equal(here.server.admission.bytes, 0);
         if (here.status != 200) {
             assert_int_equal(here.status, 503);
             unavailable++;
@@ -435,13 +468,22 @@ static int silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_paths),      TEST(test_stored),
-        TEST(test_stored_xml), TEST(test_order_of_checks),
-        TEST(test_length),     TEST(test_signature),
-        TEST(test_type),       TEST(test_unsigned),
-        TEST(test_sink_fails), TEST(test_in_flight),
-        TEST(test_handshake),  TEST(test_health),
-        TEST(test_metrics),    TEST(test_failing_malloc),
+        TEST(test_paths),
+        TEST(test_stored),
+        TEST(test_stored_xml),
+        TEST(test_order_of_checks),
+        TEST(test_length),
+        TEST(test_signature),
+        TEST(test_type),
+        TEST(test_unsigned),
+        TEST(test_sink_fails),
+        TEST(test_in_flight),
+        TEST(test_probe_in_flight),
+        TEST(test_too_much_in_flight),
+        TEST(test_handshake),
+        TEST(test_health),
+        TEST(test_metrics),
+        TEST(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }
