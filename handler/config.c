@@ -574,6 +574,7 @@ Config *config_load(const char *path, char *const *environment, Error *reterr)
         error_no_memory(reterr);
         return NULL;
     }
+    config->path = path;
     bool ok = (!path || take_file(&given, path, reterr)) &&
               take_environment(&given, environment, reterr) && parse_all(&given, config, reterr) &&
               check_together(config, reterr);

@@ -20,6 +20,7 @@ typedef struct {
 } Secrets;
 
 typedef struct Config {
+    const char *path;      /* the file it was read from, borrowed for ever; NULL = none */
     char listen[300];      /* "unix:PATH" or "HOST:PORT" */
     unsigned socket_mode;  /* of a unix socket */
     char socket_group[64]; /* of a unix socket; "" = as created */

@@ -1,84 +1,73 @@
-#include "config.h"
-#include "commands/healthcheck.h"
-#include "process/master.h"
+#include "commands/command.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#ifndef TICKSTREAM_VERSION
-#define TICKSTREAM_VERSION "0"
-#endif
-
-enum { EXIT_USAGE = 2 };
-
-static int print_usage(FILE *to, int status)
+/*
+ * No signal ends the program half begun: what `run` is sent from here on waits until it listens.
+ * Those that a fault raises stay as they are.
+ */
+static void block_signals(sigset_t *ret_before)
 {
-    fprintf(to, "Usage: tickstream [--config FILE] [--check-config | --help | --version]\n"
-                "       tickstream [--config FILE] healthcheck [/readyz | /livez]\n");
-    return status;
+    static const int of_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof(of_faults) / sizeof(of_faults[0]); i++) {
+        sigdelset(&all, of_faults[i]);
+    }
+    sigprocmask(SIG_SETMASK, &all, ret_before);
 }
 
-static int print_help(void)
+static int run_command(const Command *command, const char *config_path, int argc, char **argv)
 {
-    print_usage(stdout, 0);
-    printf("\nTakes WhatsApp status webhooks from nginx over FastCGI and appends each status to a "
-           "Redis stream\n"
-           "before the sender gets its 200. Settings, as TICKSTREAM_NAME=value in the environment "
-           "or in FILE;\n"
-           "TICKSTREAM_NAME_FILE=path reads the value from a file:\n\n");
-    config_print_help();
-    return 0;
+    Error error;
+    Config *config = NULL;
+    if (argc - 1 > command->most_arguments) {
+        return command_misused(command);
+    }
+    if (command->needs_config && !(config = config_load(config_path, environ, &error))) {
+        fprintf(stderr, "tickstream: %s\n", error.text);
+        return error.code == ERROR_NO_MEMORY ? EXIT_TRY_AGAIN : EXIT_MISUSED;
+    }
+    int status = command->main(config, argc, argv);
+    config_free(config);
+    return status;
 }
 
 int main(int argc, char **argv)
 {
+    sigset_t before;
+    block_signals(&before);
+    /* The options without a value are the commands of the same names. */
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'C'},
-        {"help", no_argument, NULL, 'h'},
+        {"check-config", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'v'},
         {"version", no_argument, NULL, 'v'},
         {0},
     };
-    const char *config_path = NULL;
-    bool only_check = false;
-    Error error;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
+    const char *config_path = NULL, *name = NULL;
+    int index = 0;
+    for (int option; (option = getopt_long(argc, argv, "+", options, &index)) != -1;) {
+        if (option == 'c') {
             config_path = optarg;
-            break;
-        case 'C':
-            only_check = true;
-            break;
-        case 'h':
-            return print_help();
-        case 'v':
-            printf("tickstream %s\n", TICKSTREAM_VERSION);
-            return 0;
-        default:
-            return print_usage(stderr, EXIT_USAGE);
-        }
-    }
-    bool healthcheck = optind < argc && str_eq(str_from(argv[optind]), STR("healthcheck"));
-    if (argc - optind > (healthcheck ? 2 : 0)) {
-        return print_usage(stderr, EXIT_USAGE);
-    }
-    Config *config = config_load(config_path, environ, &error);
-    if (!config) {
-        fprintf(stderr, "tickstream: %s\n", error.text);
-        return EXIT_USAGE;
-    }
-    if (only_check || healthcheck) {
-        int status = 0;
-        if (only_check) {
-            config_print(config);
+        } else if (option == 'v') {
+            name = options[index].name;
         } else {
-            status = healthcheck_run(config, optind + 1 < argc ? argv[optind + 1] : "/readyz");
+            return command_misused(NULL);
         }
-        config_free(config);
-        return status;
     }
-    log_setup(config->log_level, config->log_format);
-    return master_run(config, config_path);
+    bool is_named = !name && optind < argc;
+    const Command *command = command_find(is_named ? argv[optind] : name ? name : "run");
+    if (!command) {
+        return command_misused(NULL);
+    }
+    if (!command->takes_signals) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    }
+    int first = is_named ? optind : optind - 1;
+    int status = run_command(command, config_path, argc - first, argv + first);
+    return fflush(stdout) != 0 && status == EXIT_DONE ? EXIT_NO : status;
 }

@@ -1,4 +1,4 @@
-#include "commands/healthcheck.h"
+#include "commands/command.h"
 
 #include "process/listener.h"
 
@@ -90,19 +90,20 @@ static bool read_answer(int fd, char *to, size_t room)
     return false;
 }
 
-int healthcheck_run(const Config *config, const char *path)
+int healthcheck_main(const Config *config, int argc, char **argv)
 {
+    const char *path = argc > 1 ? argv[1] : "/readyz";
     unsigned char request[1024];
     char answer[64];
     Error error;
     if (strlen(path) > 100) {
         fprintf(stderr, "healthcheck: the path is too long\n");
-        return 1;
+        return EXIT_MISUSED;
     }
     int fd = listener_connect(config->listen, TIMEOUT_SECONDS, &error);
     if (fd < 0) {
         fprintf(stderr, "healthcheck: %s\n", error.text);
-        return 1;
+        return EXIT_NO;
     }
     size_t length = make_request(request, path);
     bool ok =
@@ -111,7 +112,7 @@ int healthcheck_run(const Config *config, const char *path)
     if (!ok || strncmp(answer, "Status: 200", 11) != 0) {
         fprintf(stderr, "healthcheck: %s: %.*s\n", path, ok ? (int)strcspn(answer, "\r\n") : 9,
                 ok ? answer : "no answer");
-        return 1;
+        return EXIT_NO;
     }
-    return 0;
+    return EXIT_DONE;
 }

@@ -36,8 +36,8 @@ typedef struct {
 } Child;
 
 typedef struct {
-    Config *config;
-    const char *config_path;
+    const Config *config; /* what is in force */
+    Config *reloaded;     /* the same, once it is not the first any more */
     Listener listener;
     Child children[LIMIT_WORKERS];
     bool stopping;
@@ -78,7 +78,7 @@ static void start_child(Master *master, Child *child)
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* a worker without its master drains */
         int status =
             getppid() == parent ? worker_run(master->config, master->listener.fd, slot) : 0;
-        config_free(master->config);
+        config_free(master->reloaded);
         exit(status);
     }
     child->started = now_ms();
@@ -289,7 +289,7 @@ static void reload(Master *master)
     if (master->stopping) {
         return;
     }
-    Config *config = config_load(master->config_path, environ, &error);
+    Config *config = config_load(master->config->path, environ, &error);
     if (!config) {
         log_line(LOG_ERROR, "reload: %s; everything stays as it was", error.text);
         return;
@@ -303,8 +303,8 @@ static void reload(Master *master)
     if (strcmp(config->listen, master->config->listen) != 0) {
         log_line(LOG_WARN, "reload: LISTEN stays as it is until a restart");
     }
-    config_free(master->config);
-    master->config = config;
+    config_free(master->reloaded);
+    master->config = master->reloaded = config;
     log_setup(config->log_level, config->log_format);
     log_line(LOG_INFO, "reload: starting new workers");
     warn_of(config);
@@ -365,22 +365,20 @@ static void wait_for_signal(Master *master, const sigset_t *signals)
     }
 }
 
-int master_run(Config *config, const char *config_path)
+int master_run(const Config *config)
 {
     static Master master; /* too large for a stack */
     sigset_t signals;
     Error error;
-    master = (Master){.config = config, .config_path = config_path};
+    master = (Master){.config = config};
     block_signals(&signals);
     if (!listener_open(config, &master.listener, &error)) {
         log_line(LOG_ERROR, "%s", error.text);
-        config_free(config);
         return 1;
     }
     if (!stats_open(LIMIT_WORKERS)) {
         log_line(LOG_ERROR, "out of memory");
         listener_close(&master.listener);
-        config_free(config);
         return 1;
     }
     warn_of(config);
@@ -392,6 +390,6 @@ int master_run(Config *config, const char *config_path)
         wait_for_signal(&master, &signals);
     }
     log_line(LOG_INFO, "stopped");
-    config_free(master.config);
+    config_free(master.reloaded);
     return 0;
 }

@@ -15,8 +15,10 @@
 
 #include "config.h"
 
-/* Runs until the end; the configuration becomes the master's. config_path is read again on SIGHUP;
- * may be NULL. */
-int master_run(Config *config, const char *config_path);
+/*
+ * Runs until the end, and returns the exit status. Called with all signals blocked. config is
+ * borrowed; the file it is from is read again on SIGHUP.
+ */
+int master_run(const Config *config);
 
 #endif

@@ -1,0 +1,48 @@
+#include "commands/command.h"
+
+const Command commands[] = {
+    {"run", run_main, 0, true, true, "", "take webhooks from nginx; also without a command",
+     "  Starts the workers, replaces those that die, and serves until SIGTERM, SIGINT or SIGQUIT,\n"
+     "  which let it finish what it has accepted. SIGHUP reads the configuration again.\n"},
+    {"check-config", check_config_main, 0, true, false, "",
+     "print the settings that are in force, secrets masked", ""},
+    {"healthcheck", healthcheck_main, 1, true, false, "[/readyz | /livez]",
+     "ask the workers as nginx would",
+     "  0 when the answer to a GET of /readyz, or of the path that is given, is 200; else 1, also\n"
+     "  when nobody listens: a container's health is only one or the other.\n"},
+    {"help", help_main, 1, false, false, "[COMMAND]", "print this, or more on one command", ""},
+    {"version", version_main, 0, false, false, "", "print the version", ""},
+};
+
+const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+const Command *command_find(const char *name)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+void command_print_usage(FILE *to, const Command *command)
+{
+    if (command) {
+        fprintf(to, "Usage: tickstream [--config FILE] %s%s%s\n", command->name,
+                command->arguments[0] ? " " : "", command->arguments);
+        return;
+    }
+    fprintf(to, "Usage: tickstream [--config FILE] [COMMAND]\n\n");
+    for (size_t i = 0; i < command_count; i++) {
+        char call[64];
+        snprintf(call, sizeof(call), "%s %s", commands[i].name, commands[i].arguments);
+        fprintf(to, "  %-32s %s\n", call, commands[i].summary);
+    }
+}
+
+int command_misused(const Command *command)
+{
+    command_print_usage(stderr, command);
+    return EXIT_MISUSED;
+}
