@@ -95,8 +95,8 @@ run: ## Install what is missing, build, and run Redis, workers and nginx in the 
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)exec tests/tools/run.sh $(PROGRAM)
 
-demo: ## In a second terminal: post the sample in three formats, show answers and entries
-	$(Q)tests/tools/demo.sh
+demo: all ## In a second terminal: post the sample in three formats, show answers and entries
+	$(Q)tests/tools/demo.sh $(PROGRAM)
 
 # Testing
 

@@ -10,6 +10,10 @@ const Command commands[] = {
      "ask the workers as nginx would",
      "  0 when the answer to a GET of /readyz, or of the path that is given, is 200; else 1, also\n"
      "  when nobody listens: a container's health is only one or the other.\n"},
+    {"sign", sign_main, 0, true, false, "",
+     "print the signature header of the body on standard input",
+     "  tickstream sign <body; with the first of the secrets, which thus stands in no command\n"
+     "  line.\n"},
     {"help", help_main, 1, false, false, "[COMMAND]", "print this, or more on one command", ""},
     {"version", version_main, 0, false, false, "", "print the version", ""},
 };

@@ -3,10 +3,10 @@ import subprocess
 
 import pytest
 
-from stack import BINARY, SECRET, TIMEOUT, WRAP, clean_environment
+from stack import BINARY, SECRET, TIMEOUT, WRAP, clean_environment, signature
 
 GOOD = {"TICKSTREAM_APP_SECRET": SECRET}
-COMMANDS = "run", "check-config", "healthcheck", "help", "version"
+COMMANDS = "run", "check-config", "healthcheck", "sign", "help", "version"
 
 
 @pytest.fixture
@@ -50,5 +50,41 @@ def test_misuse(run, arguments):
 
 def test_output_that_cannot_be_written(run):
     with open("/dev/full", "wb") as full:
-        for name in "help", "version", "check-config":
+        for name in "help", "version", "check-config", "sign":
             assert run(name, stdout=full).returncode == 1
+
+
+# Signing
+
+def signed(body, secret=SECRET):
+    return ("X-Hub-Signature-256: %s\n" % signature(body, secret)).encode()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("body", [b"", b"{}", b"\0\0\n\r\n\xff", bytes(range(256)) * 12288],
+                         ids=["empty", "small", "binary", "3 MiB"])
+def test_sign(run, body):
+    done = run("sign", stdin=body)
+    assert (done.returncode, done.stdout, done.stderr) == (0, signed(body), b"")
+
+
+def test_sign_with_the_first_of_several_secrets(run, folder):
+    (folder / "secrets").write_text("one\ntwo\n")
+    assert run("sign", settings={"TICKSTREAM_APP_SECRET_FILE": "secrets"}, stdin=b"a").stdout == signed(b"a", "one")
+
+
+@pytest.mark.parametrize("settings, body, status, says", [
+    ({"TICKSTREAM_ALLOW_UNSIGNED": "true"}, b"a", 2, b"TICKSTREAM_APP_SECRET"),
+    ({}, b"a", 2, b"TICKSTREAM_APP_SECRET"),
+    ({**GOOD, "TICKSTREAM_MAX_BODY": "3"}, b"four", 1, b"TICKSTREAM_MAX_BODY")])
+def test_sign_refuses(run, settings, body, status, says):
+    done = run("sign", settings=settings, stdin=body)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (status, b"", 1) and says in done.stderr
+    assert SECRET.encode() not in done.stderr
+
+
+def test_sign_of_what_cannot_be_read(run, folder):
+    with open(folder / "written", "wb") as written:
+        done = subprocess.run([*WRAP, str(BINARY), "sign"], stdin=written, env=clean_environment(GOOD),
+                              capture_output=True, timeout=TIMEOUT, check=False)
+    assert (done.returncode, done.stdout) == (1, b"") and b"cannot be read" in done.stderr

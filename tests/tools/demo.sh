@@ -1,15 +1,17 @@
 #!/bin/sh
 # Posts the API page's sample to what `make run` started, as JSON, XML and form, and shows the 24 entries it becomes.
+#
+#   demo.sh PROGRAM
+#
 # HTTP_PORT, RUN_DIR, TICKSTREAM_APP_SECRET, TICKSTREAM_REDIS_URL and TICKSTREAM_STREAM mean the same as there.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
+program=${1:?demo.sh PROGRAM}
 url=http://127.0.0.1:${HTTP_PORT:-8080}/api/webhook/whatsapp
 redis_url=${TICKSTREAM_REDIS_URL:-unix://${RUN_DIR:-$top/build/run}/redis.sock}
 stream=${TICKSTREAM_STREAM:-whatsapp:statuses}
-secret=${TICKSTREAM_APP_SECRET:-tickstream-demo-secret}
-[ -z "${TICKSTREAM_APP_SECRET_FILE-}" ] || secret=$(cat "$TICKSTREAM_APP_SECRET_FILE")
-secret=$(printf '%s\n' "$secret" | head -n 1 | tr -d '\r')
+[ -n "${TICKSTREAM_APP_SECRET_FILE-}" ] || export TICKSTREAM_APP_SECRET="${TICKSTREAM_APP_SECRET:-tickstream-demo-secret}"
 mark=demo-$(date +%s)-$$        # new in each run, or everything would be a duplicate
 failed=0
 
@@ -58,9 +60,9 @@ form_sample() {
 # post FORMAT MEDIA-TYPE
 post() {
     "$1_sample" "$1" >"$work/body"
-    signature=$(openssl dgst -sha256 -hmac "$secret" -r <"$work/body" | cut -d ' ' -f 1)
+    signature=$("$program" sign <"$work/body") || { failed=1; return 0; }
     status=$(curl --silent --show-error --noproxy '*' --output "$work/answer" --write-out '%{http_code}' \
-        --header "Content-Type: $2" --header "X-Hub-Signature-256: sha256=$signature" \
+        --header "Content-Type: $2" --header "$signature" \
         --data-binary "@$work/body" "$url") || { failed=1; return 0; }
     echo "$2: $status $(cat "$work/answer")"
     [ "$status" = 200 ] || failed=1

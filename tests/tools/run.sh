@@ -139,27 +139,15 @@ wait_gone() {
     done
 }
 
-# The first line of a setting or of its _FILE: of several secrets each is as good.
-first_value() {
-    local file=TICKSTREAM_$1_FILE name=TICKSTREAM_$1
-    if [ -n "${!file-}" ]; then
-        head -n 1 "${!file}" | tr -d '\r'
-    else
-        head -n 1 <<<"${!name-}"
-    fi
-}
-
 # The two commands to paste: a signed status, and the stream.
 say_hello() {
-    local id body secret signature='' redis='' where=' (with the options that lead to your Redis)'
+    local id body signature='' redis='' where=' (with the options that lead to your Redis)'
     id=$(date +%s)
     body='{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":'
     body+='{"messaging_product":"whatsapp","metadata":{"phone_number_id":"2"},"statuses":[{"id":"wamid.'$id
     body+='","status":"delivered","timestamp":"'$id'","recipient_id":"12025550123"}]}}]}]}'
-    secret=$(first_value APP_SECRET)
-    if [ -n "$secret" ]; then
-        signature=$(printf %s "$body" | openssl dgst -sha256 -hmac "$secret" -r)
-        signature=" -H 'X-Hub-Signature-256: sha256=${signature%% *}'"
+    if signature=$(printf %s "$body" | "$program" sign 2>/dev/null); then
+        signature=" -H '$signature'" # fails where unsigned requests are taken
     fi
     if [ -n "${private_redis-}" ]; then
         redis=" -s $(printf %q "$private_redis")"
