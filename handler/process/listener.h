@@ -22,10 +22,4 @@ bool listener_open(const Config *config, Listener *ret, Error *reterr);
 /* Closes the socket and removes its path, if it is ours. */
 void listener_close(Listener *listener);
 
-/*
- * Connects to the address of a listener, as nginx does; a wildcard host means this one. Blocking,
- * with timeouts of timeout_seconds. -1: *reterr has one line.
- */
-int listener_connect(const char *address, int timeout_seconds, Error *reterr);
-
 #endif

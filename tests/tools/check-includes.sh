@@ -26,9 +26,8 @@ handler/config.           base/ redis/url.h
 handler/http/             base/ stats/
 handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
 handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h
-handler/commands/         base/ config.h
+handler/commands/         base/ payload/ stream/ redis/ http/ config.h
 handler/commands/run.     process/
-handler/commands/healthcheck. process/listener.h
 handler/main.c            base/ commands/ config.h
 END
 }
