@@ -1,79 +1,97 @@
 #include "process/listener.h"
 
+#include "base/address.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, FIRST_INHERITED_FD = 3 };
+enum { BACKLOG = 4096, FIRST_PASSED_FD = 3 };
 
 static bool fail(Error *reterr, const char *what, const char *address)
 {
     return error_set(reterr, ERROR_SETUP, "listen: %s: %s (%.80s)", what, strerror(errno), address);
 }
 
-static bool is_unix(const char *address)
+bool listener_is(int fd)
 {
-    return strncmp(address, "unix:", 5) == 0;
+    int listens = 0;
+    socklen_t len = sizeof(listens);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
 }
 
-static struct sockaddr_un unix_address(const char *address)
-{
-    struct sockaddr_un result = {.sun_family = AF_UNIX};
-    snprintf(result.sun_path, sizeof(result.sun_path), "%s", address + 5);
-    return result;
-}
-
-/* Resolves "host:port" or "[v6]:port"; caller frees with freeaddrinfo(). */
-static struct addrinfo *resolve(const char *address, int flags)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV},
-                    *found = NULL;
-    char host[300];
-    const char *colon = strrchr(address, ':');
-    size_t len = (size_t)(colon - address);
-    bool bracketed = len >= 2 && address[0] == '[' && address[len - 1] == ']';
-    snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), address + bracketed);
-    return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
-}
-
-/* Sockets that are inherited */
-
-static bool take_inherited(Listener *ret)
+/* The descriptor of an inherited socket; -1 = none. */
+static int find_inherited(void)
 {
     const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-    if (!count || atoi(count) < 1 || (pid && atol(pid) != (long)getpid())) {
-        return false;
+    if (count && atoi(count) >= 1 && (!pid || atol(pid) == (long)getpid())) {
+        return FIRST_PASSED_FD;
     }
-    *ret = (Listener){.fd = FIRST_INHERITED_FD};
-    return true;
+    return listener_is(STDIN_FILENO) ? STDIN_FILENO : -1;
 }
 
-/* Unix sockets */
-
-static bool is_in_use(const struct sockaddr_un *address)
+const char *listener_name(const Listener *listener, const Config *config)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answered = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+    return listener->is_ours ? config->listen : "the inherited socket";
+}
+
+/* The path of a unix socket; NULL = it is none. */
+static const char *path_of(const char *address)
+{
+    return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
+}
+
+/* Paths */
+
+static bool is_in_use(const char *path, Error *reterr)
+{
+    return error_set(reterr, ERROR_SETUP, "listen: another process listens on %.100s", path);
+}
+
+/*
+ * Removes what a process that was killed has left: a socket that nobody listens on. Never anything
+ * else, and not one that was put there meanwhile.
+ */
+static bool remove_stale(const char *path, const struct stat *asked, Error *reterr)
+{
+    struct stat now;
+    if (!S_ISSOCK(asked->st_mode)) {
+        return error_set(reterr, ERROR_SETUP, "listen: %.100s is no socket: left alone", path);
+    }
+    if (lstat(path, &now) != 0) {
+        return errno == ENOENT || fail(reterr, "cannot look at", path);
+    }
+    if (now.st_dev != asked->st_dev || now.st_ino != asked->st_ino) {
+        return is_in_use(path, reterr);
+    }
+    return unlink(path) == 0 || errno == ENOENT || fail(reterr, "cannot remove", path);
+}
+
+/* Makes room for a socket at a path. */
+static bool clear_path(const char *address, const char *path, Error *reterr)
+{
+    struct stat found;
+    Error refused;
+    if (lstat(path, &found) != 0) {
+        return errno == ENOENT || fail(reterr, "cannot look at", path);
+    }
+    int fd = address_connect(address, 0, &refused);
     if (fd >= 0) {
         close(fd);
+        return is_in_use(path, reterr);
     }
-    return answered;
-}
-
-/* Removes what a process that was killed has left; never anything but a socket. */
-static void remove_stale(const char *path)
-{
-    struct stat status;
-    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
-        unlink(path);
+    switch (errno) {
+    case ECONNREFUSED:
+        return remove_stale(path, &found, reterr);
+    case ENOENT:
+        return true;
+    case EAGAIN: /* its queue is full: somebody has it open, though he does not accept */
+        return is_in_use(path, reterr);
+    default:
+        return fail(reterr, "cannot ask whether another process listens", path);
     }
 }
 
@@ -92,82 +110,84 @@ static bool set_owner(const Config *config, const char *path, Error *reterr)
     return chmod(path, config->socket_mode) == 0 || fail(reterr, "cannot change the mode", path);
 }
 
-static bool bind_unix(const Config *config, Listener *ret, Error *reterr)
+/* Remembers which file the socket is, and makes it nginx's to use. */
+static bool own_path(const Config *config, const char *path, Listener *listener, Error *reterr)
 {
-    struct sockaddr_un address = unix_address(config->listen);
-    if (is_in_use(&address)) {
-        return error_set(reterr, ERROR_SETUP, "listen: another process listens on %.100s",
-                         address.sun_path);
+    struct stat file;
+    if (lstat(path, &file) != 0) {
+        return fail(reterr, "cannot look at", path);
     }
-    remove_stale(address.sun_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    mode_t umask_before = umask(0777 & ~config->socket_mode);
-    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-    umask(umask_before);
-    if (!ok) {
-        fail(reterr, "cannot bind", address.sun_path);
-    }
-    ok = ok && set_owner(config, address.sun_path, reterr);
-    if (!ok) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        return false;
-    }
-    *ret = (Listener){.fd = fd, .is_ours = true};
-    memcpy(ret->path, address.sun_path, sizeof(ret->path));
-    return true;
+    memcpy(listener->path, path, strlen(path) + 1);
+    listener->device = file.st_dev;
+    listener->inode = file.st_ino;
+    return set_owner(config, path, reterr);
 }
 
-/* TCP sockets */
+/* Listening */
 
-static bool bind_tcp(const Config *config, Listener *ret, Error *reterr)
+/* On an inherited socket listen() once more only sets its backlog. */
+static bool begin_listening(int fd, const char *name, Error *reterr)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && listen(fd, BACKLOG) == 0) ||
+           fail(reterr, "cannot listen", name);
+}
+
+static bool bind_socket(const Config *config, int fd, const SocketAddress *address, Error *reterr)
 {
     const int on = 1;
-    struct addrinfo *found = resolve(config->listen, AI_PASSIVE);
-    if (!found) {
-        return error_set(reterr, ERROR_SETUP, "listen: cannot resolve %.100s", config->listen);
-    }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    mode_t before = umask(0777 & ~config->socket_mode);
     bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-              bind(fd, found->ai_addr, found->ai_addrlen) == 0;
-    freeaddrinfo(found);
-    if (!ok) {
-        fail(reterr, "cannot bind", config->listen);
-        if (fd >= 0) {
-            close(fd);
-        }
+              bind(fd, (const struct sockaddr *)&address->name, address->len) == 0;
+    umask(before);
+    return ok || fail(reterr, "cannot bind", config->listen);
+}
+
+static bool open_own(const Config *config, Listener *ret, Error *reterr)
+{
+    const char *path = path_of(config->listen);
+    SocketAddress address;
+    Error why;
+    if (!address_resolve(config->listen, &address, &why)) {
+        return error_set(reterr, ERROR_SETUP, "listen: %s", why.text);
+    }
+    if (path && !clear_path(config->listen, path, reterr)) {
         return false;
     }
-    *ret = (Listener){.fd = fd, .is_ours = true};
-    return true;
+    *ret = (Listener){.is_ours = true};
+    ret->fd = socket(address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* It listens at once: until then others would take it for stale. */
+    if (bind_socket(config, ret->fd, &address, reterr) &&
+        begin_listening(ret->fd, config->listen, reterr) &&
+        (!path || own_path(config, path, ret, reterr))) {
+        return true;
+    }
+    listener_close(ret);
+    return false;
 }
 
 bool listener_open(const Config *config, Listener *ret, Error *reterr)
 {
-    bool ok = take_inherited(ret) || (is_unix(config->listen) ? bind_unix(config, ret, reterr)
-                                                              : bind_tcp(config, ret, reterr));
-    if (!ok) {
-        return false;
+    int inherited = find_inherited();
+    if (inherited < 0) {
+        return open_own(config, ret, reterr);
     }
-    int flags = fcntl(ret->fd, F_GETFL);
-    /* listen() once more on an inherited socket only sets its backlog */
-    if (flags < 0 || fcntl(ret->fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
-        fcntl(ret->fd, F_SETFD, FD_CLOEXEC) != 0 || listen(ret->fd, BACKLOG) != 0) {
-        fail(reterr, "cannot listen", config->listen);
-        listener_close(ret);
-        return false;
-    }
-    return true;
+    *ret = (Listener){.fd = inherited};
+    return begin_listening(inherited, "the inherited socket", reterr);
 }
 
 void listener_close(Listener *listener)
 {
+    struct stat file;
+    /* While the socket is open nobody else's file can have its inode. */
+    if (listener->path[0] && lstat(listener->path, &file) == 0 && file.st_dev == listener->device &&
+        file.st_ino == listener->inode) {
+        unlink(listener->path);
+    }
     if (listener->fd >= 0) {
-        if (listener->path[0]) {
-            unlink(listener->path);
-        }
         close(listener->fd);
     }
     listener->fd = -1;
+    listener->path[0] = '\0';
 }
