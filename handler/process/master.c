@@ -52,17 +52,16 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Signals are taken by sigtimedwait() only. */
-static void block_signals(sigset_t *ret)
+/* What is taken, by sigtimedwait() only: all signals have been blocked since the beginning. */
+static sigset_t signals_taken(void)
 {
-    sigemptyset(ret);
-    sigaddset(ret, SIGCHLD);
-    sigaddset(ret, SIGTERM);
-    sigaddset(ret, SIGINT);
-    sigaddset(ret, SIGHUP);
-    sigaddset(ret, SIGUSR2); /* a worker inherits this, and may be told before it listens */
-    sigprocmask(SIG_BLOCK, ret, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        sigaddset(&set, taken[i]);
+    }
+    return set;
 }
 
 /* Children */
@@ -320,12 +319,14 @@ static void take_signal(Master *master, int signal_number)
         break;
     case SIGTERM:
     case SIGINT:
+    case SIGQUIT:
         stop(master);
         break;
     case SIGHUP:
         reload(master);
         break;
-    default:
+    default: /* SIGUSR1, which a web server gets when its logs were rotated */
+        log_line(LOG_DEBUG, "signal %d: nothing to do", signal_number);
         break;
     }
 }
@@ -368,10 +369,10 @@ static void wait_for_signal(Master *master, const sigset_t *signals)
 int master_run(const Config *config)
 {
     static Master master; /* too large for a stack */
-    sigset_t signals;
+    const sigset_t signals = signals_taken();
     Error error;
     master = (Master){.config = config};
-    block_signals(&signals);
+    signal(SIGPIPE, SIG_IGN);
     if (!listener_open(config, &master.listener, &error)) {
         log_line(LOG_ERROR, "%s", error.text);
         return 1;
@@ -384,7 +385,7 @@ int master_run(const Config *config)
     warn_of(config);
     start_workers(&master);
     log_line(LOG_INFO, "ready: %zu workers on %s", config->workers,
-             master.listener.is_ours ? config->listen : "the inherited socket");
+             listener_name(&master.listener, config));
     notify("READY=1");
     while (!master.stopping || has_children(&master)) {
         wait_for_signal(&master, &signals);

@@ -2,10 +2,13 @@
  * The master: opens the listener, forks the workers, replaces those that die, and ends or reloads
  * them.
  *
- *   SIGTERM, SIGINT  drain: workers finish what they have accepted; exit 0
- *   SIGHUP           read the configuration again; new workers start with it, the old ones drain.
- * The address and the mode of the listener stay as they are. A configuration with an error changes
- * nothing.
+ *   SIGTERM, SIGINT,  drain: workers finish what they have accepted; exit 0
+ *   SIGQUIT
+ *   SIGHUP            read the configuration again; new workers start with it, the old ones drain
+ *   SIGUSR1           nothing: log lines go to standard error, there is no file to reopen
+ *
+ * After a reload the address and the mode of the listener are as they were. A configuration with an
+ * error changes nothing.
  *
  * Tells systemd of its state when it asks for that (sd_notify(3)): readiness, reload, stop,
  * watchdog.

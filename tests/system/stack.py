@@ -75,9 +75,9 @@ class Server:
         self.process = None
 
     def spawn(self, command, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            **options)
+            self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log, **options)
 
     @property
     def pid(self):
@@ -172,20 +172,20 @@ class Program(Server):
     def environment(self):
         return clean_environment({"TICKSTREAM_" + k.upper(): str(v) for k, v in self.settings.items() if v is not None})
 
-    def start(self, *arguments):
+    def start(self, *arguments, **options):
         limit = self.open_files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self.open_files))
-        self.spawn([*WRAP, BINARY, *arguments], env=self.environment(), preexec_fn=limit)
+        self.spawn([*WRAP, BINARY, *arguments], env=self.environment(), preexec_fn=limit, **options)
 
     def is_listening(self):
         if not self.is_running():
             raise AssertionError("the program has ended: " + self.log_text()[-1000:])
         return self.has_logged("ready: ")
 
-    def run(self, *arguments, settings=None):
+    def run(self, *arguments, settings=None, **options):
         """Runs it to its end, as for --check-config; returns the CompletedProcess."""
         env = self.environment() if settings is None else clean_environment(settings)
         return subprocess.run([*WRAP, str(BINARY), *arguments], env=env, capture_output=True, text=True,
-                              timeout=TIMEOUT)
+                              timeout=TIMEOUT, **options)
 
     def workers(self):
         """Process ids of those that run."""
@@ -308,6 +308,10 @@ class Stack:
         if self.has_redis and not self.redis.is_running():
             self.redis.start()
         self.program.start()
+        return self.start_nginx()
+
+    def start_nginx(self):
+        """When the program has been started."""
         wait_for(self.program.is_listening, "the program listens")
         if self.nginx:
             self.nginx.start()

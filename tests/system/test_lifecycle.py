@@ -1,15 +1,19 @@
 """Start, stop, reload and death of the master and its workers, under requests."""
 import os
+import pathlib
+import re
 import resource
+import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from bodies import payload
 from load import Load
-from stack import SECRET, SLOWNESS, is_alive, wait_for
+from stack import BINARY, SECRET, SLOWNESS, TIMEOUT, is_alive, wait_for
 
 KILLED = r"worker \d+ \(pid \d+\) was killed by signal 9"
 
@@ -82,6 +86,56 @@ def test_drain_timeout(make_stack):
 
 def blocked_clients(stack):
     return int(stack.redis("INFO", "clients").partition(b"blocked_clients:")[2].split(b"\r\n")[0])
+
+
+# Signals
+
+@pytest.mark.core
+def test_sigusr1_is_ignored_and_sigquit_drains(stack):
+    """The first is what is sent to a web server after its logs were rotated, the second what ends one gently."""
+    workers = stack.program.workers()
+    stack.program.kill(signal.SIGUSR1)
+    stack.program.kill(signal.SIGALRM)
+    assert stack.post(payload()).status == 200
+    assert stack.program.workers() == workers
+    assert stack.program.stop(signal.SIGQUIT) == 0
+    assert not any(map(is_alive, workers)) and not stack.program.socket.exists()
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM]])
+def test_signals_before_the_configuration_is_read(make_stack, numbers):
+    """They wait: nothing is half begun, nothing stays, the exit status is that of a good end."""
+    stack = make_stack(start=False, nginx=False, redis=False)
+    stack.program.expects(r"redis: .*", r"reload: .*")
+    os.mkfifo(stack.folder / "conf")
+    stack.program.start("--config", stack.folder / "conf")
+    with open(stack.folder / "conf", "w") as conf:       # when both ends are open, the program is reading it
+        for number in numbers:
+            stack.program.kill(number)
+        if signal.SIGHUP in numbers:                     # which reads it again
+            (stack.folder / "other").write_text("")
+            (stack.folder / "other").rename(stack.folder / "conf")
+        conf.write("TICKSTREAM_WORKERS=1\n")
+    assert stack.program.process.wait(TIMEOUT) == 0
+    assert stack.program.has_logged("stopped") and not stack.program.socket.exists()
+
+
+def test_sigterm_at_once(make_stack):
+    """From the first line of main() on; before, the program has not begun."""
+    stack = make_stack(start=False, nginx=False, redis=False, workers=1)
+    stack.program.expects(r"redis: .*")
+    for i in range(20):
+        stack.program.start()
+        wait_for(lambda: blocks(stack.program.pid, signal.SIGALRM), "main() has begun")
+        stack.program.kill(signal.SIGTERM)
+        assert stack.program.process.wait(TIMEOUT) == 0, i
+        assert not stack.program.socket.exists()
+
+
+def blocks(pid, number):
+    """Not so told of a signal that is being waited for."""
+    mask = re.search(r"^SigBlk:\s*(\w+)", pathlib.Path("/proc/%d/status" % pid).read_text(), re.M)[1]
+    return int(mask, 16) >> (number - 1) & 1
 
 
 @pytest.mark.core
@@ -210,6 +264,58 @@ def test_file_that_is_no_socket_is_left_alone(make_stack):
     done = stack.program.run()
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert stack.program.socket.read_text() == "precious"
+
+
+def test_socket_of_a_process_that_hangs_is_left_alone(make_stack):
+    """It does not accept, and its queue is full: asking whether anybody listens must not wait for it."""
+    stack = make_stack(start=False, nginx=False, redis=False)
+    with socket.socket(socket.AF_UNIX) as owner, socket.socket(socket.AF_UNIX) as client:
+        owner.bind(str(stack.program.socket))
+        owner.listen(0)
+        client.connect(str(stack.program.socket))
+        done = stack.program.run()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "another process listens on" in done.stderr
+    assert stack.program.socket.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.release_only
+def test_socket_of_another_user_is_left_alone(make_stack, folder):
+    """Whoever may not ask does not take it for stale, though the folder lets him remove it."""
+    stack = make_stack(nginx=False, redis_timeout="2s")
+    program = shutil.copy(BINARY, folder)
+    folder.chmod(0o755)
+    stack.folder.chmod(0o777)
+    done = subprocess.run([program], env=stack.program.environment(), user=65534, group=65534, extra_groups=[],
+                          capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "Permission denied" in done.stderr
+    assert stack.program.run("healthcheck").returncode == 0
+
+
+def test_socket_that_was_replaced_is_left_alone(make_stack):
+    """What ends removes its own file only."""
+    stack = make_stack(nginx=False)
+    stack.program.socket.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(stack.program.socket))
+        assert stack.program.stop() == 0
+        assert stack.program.socket.exists()
+
+
+@pytest.mark.core
+def test_listening_standard_input_is_served(make_stack):
+    """As spawn-fcgi starts a program; the path is the starter's."""
+    stack = make_stack(start=False)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(stack.program.socket))
+        listener.listen(64)
+        stack.redis.start()
+        stack.program.start(stdin=listener)
+    stack.start_nginx()
+    assert stack.program.has_logged(r"ready: 2 workers on the inherited socket")
+    assert stack.post(payload()).status == 200
+    assert stack.program.stop() == 0
+    assert stack.program.socket.exists()
 
 
 def test_socket_mode(make_stack):
