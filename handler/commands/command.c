@@ -1,9 +1,10 @@
 #include "commands/command.h"
 
 const Command commands[] = {
-    {"run", run_main, 0, true, true, "", "take webhooks from nginx; also without a command",
+    {"run", run_main, 1, true, true, "[--one]", "take webhooks from nginx; also without a command",
      "  Starts the workers, replaces those that die, and serves until SIGTERM, SIGINT or SIGQUIT,\n"
-     "  which let it finish what it has accepted. SIGHUP reads the configuration again.\n"},
+     "  which let it finish what it has accepted. SIGHUP reads the configuration again.\n"
+     "  --one: this process is the only worker, in the foreground, for a debugger.\n"},
     {"check-config", check_config_main, 0, true, false, "",
      "print the settings that are in force, secrets masked", ""},
     {"healthcheck", healthcheck_main, 1, true, false, "[/readyz | /livez]",

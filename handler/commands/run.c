@@ -4,8 +4,10 @@
 
 int run_main(const Config *config, int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    bool one = argc > 1;
+    if (one && strcmp(argv[1], "--one") != 0) {
+        return command_misused(command_find("run"));
+    }
     log_setup(config->log_level, config->log_format);
-    return master_run(config);
+    return one ? master_run_one(config) : master_run(config);
 }

@@ -366,23 +366,32 @@ static void wait_for_signal(Master *master, const sigset_t *signals)
     }
 }
 
+/* The listener and the memory of the counters; false: the reason has been logged. */
+static bool open_shared(const Config *config, Listener *ret)
+{
+    Error error;
+    if (!listener_open(config, ret, &error)) {
+        log_line(LOG_ERROR, "%s", error.text);
+        return false;
+    }
+    if (!stats_open(LIMIT_WORKERS)) {
+        log_line(LOG_ERROR, "out of memory");
+        listener_close(ret);
+        return false;
+    }
+    warn_of(config);
+    return true;
+}
+
 int master_run(const Config *config)
 {
     static Master master; /* too large for a stack */
     const sigset_t signals = signals_taken();
-    Error error;
     master = (Master){.config = config};
     signal(SIGPIPE, SIG_IGN);
-    if (!listener_open(config, &master.listener, &error)) {
-        log_line(LOG_ERROR, "%s", error.text);
+    if (!open_shared(config, &master.listener)) {
         return 1;
     }
-    if (!stats_open(LIMIT_WORKERS)) {
-        log_line(LOG_ERROR, "out of memory");
-        listener_close(&master.listener);
-        return 1;
-    }
-    warn_of(config);
     start_workers(&master);
     log_line(LOG_INFO, "ready: %zu workers on %s", config->workers,
              listener_name(&master.listener, config));
@@ -393,4 +402,19 @@ int master_run(const Config *config)
     log_line(LOG_INFO, "stopped");
     config_free(master.reloaded);
     return 0;
+}
+
+int master_run_one(const Config *config)
+{
+    Listener listener;
+    log_name_process("worker 1");
+    if (!open_shared(config, &listener)) {
+        return 1;
+    }
+    log_line(LOG_INFO, "ready: this process alone on %s", listener_name(&listener, config));
+    int fd = listener.fd; /* the worker's: it closes it when it drains */
+    listener.fd = -1;
+    int status = worker_run(config, fd, 0);
+    listener_close(&listener);
+    return status;
 }

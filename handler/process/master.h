@@ -24,4 +24,10 @@
  */
 int master_run(const Config *config);
 
+/*
+ * The same without a master: this process is the only worker. It is not replaced, SIGHUP does
+ * nothing, and no service manager hears of it. For debuggers.
+ */
+int master_run_one(const Config *config);
+
 #endif

@@ -298,7 +298,7 @@ static void on_signal(void *arg, int events)
         /* Others have taken over: idle connections are left to nginx, which would use them without
          * a look. */
         begin_drain(worker,
-                    info.ssi_signo == SIGTERM ? DRAIN_QUIET : worker->server.config->drain_timeout);
+                    info.ssi_signo == SIGUSR2 ? worker->server.config->drain_timeout : DRAIN_QUIET);
     }
 }
 
@@ -321,6 +321,8 @@ static int open_signals(void)
     sigset_t ours;
     sigemptyset(&ours);
     sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT); /* these two only when it runs without a master */
+    sigaddset(&ours, SIGQUIT);
     sigaddset(&ours, SIGUSR2);
     return signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
 }

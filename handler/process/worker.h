@@ -8,7 +8,8 @@
 #include "config.h"
 
 /*
- * Runs until SIGTERM, then drains: what was accepted is answered, within config->drain_timeout.
+ * Runs until SIGTERM (SIGINT, SIGQUIT), then drains: what was accepted is answered, within
+ * config->drain_timeout.
  * SIGUSR2 does the same more patiently, for a worker whose place another has taken: idle
  * connections are left for nginx to close. listener is a listening, non-blocking socket. slot is
  * the worker's place in the shared counters. Returns the exit status.

@@ -102,6 +102,27 @@ def test_sigusr1_is_ignored_and_sigquit_drains(stack):
     assert not any(map(is_alive, workers)) and not stack.program.socket.exists()
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_one_process(make_stack, number):
+    """What a debugger wants: no child; and an end like that of many."""
+    stack = make_stack(start=False, workers=1)
+    stack.program.expects(r"ready: this process alone on .*")
+    stack.redis.start()
+    stack.program.start("run", "--one")
+    stack.start_nginx()
+    assert stack.program.workers() == []
+    with Load(stack.nginx.port, clients=2) as load:
+        under_way(load)
+        stack.program.kill(signal.SIGHUP)
+        under_way(load)
+        assert stack.program.stop(number) == 0
+        under_way(load)
+    assert set(load.answers) <= {200, 503}
+    assert check_ledger(stack, load.accepted) == 0
+    assert not stack.program.socket.exists()
+
+
 @pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM]])
 def test_signals_before_the_configuration_is_read(make_stack, numbers):
     """They wait: nothing is half begun, nothing stays, the exit status is that of a good end."""
