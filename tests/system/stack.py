@@ -19,6 +19,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/data"))
 import run_cases  # noqa: E402  its Redis client and signature are ours too
 
+os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"   # nginx lies where only root's PATH leads
+
 BUILD = TOP / os.environ.get("TICKSTREAM_BUILD", "build/gcc-release")
 BINARY = BUILD / "tickstream"
 WRAP = shlex.split(os.environ.get("TICKSTREAM_WRAP", ""))

@@ -22,7 +22,7 @@ def run(*command):
 @needs_analyze
 def test_exposure():
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15",
-               "handler/tickstream.service")
+               "handler/package/tickstream.service")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -56,7 +56,7 @@ def test_installed_units_verify(tmp_path):
 
 
 def test_installed_settings_are_accepted():
-    done = subprocess.run([BINARY, "--config", TOP / "handler/tickstream.conf", "--check-config"], text=True,
+    done = subprocess.run([BINARY, "--config", TOP / "handler/package/tickstream.conf", "--check-config"], text=True,
                           capture_output=True, env={"TICKSTREAM_ALLOW_UNSIGNED": "true"})
     assert done.returncode == 0, done.stderr
 

@@ -6,6 +6,7 @@
 #   RUN_DIR          everything that is written while running (build/run); the stream in it survives a restart
 #   TICKSTREAM_*     pass through; with TICKSTREAM_REDIS_URL no Redis is started
 set -u
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin     # nginx lies where only root's PATH leads
 
 tools=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$tools/../.." && pwd)
