@@ -19,7 +19,7 @@ PROGRAM := $(BUILD)/tickstream
 PACKAGES := libuv fcgi jansson libxml-2.0 hiredis libssl libcrypto
 # Debian's libfcgi has had its .pc file under two names.
 PKG_CONFIG ?= pkg-config
-FOUND := $(foreach p,$(PACKAGES),$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo $(p)))
+FOUND := $(strip $(foreach p,$(PACKAGES),$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null && echo $(p))))
 
 # Flags that some of our compilers do not know are tried first.
 probe = $(shell echo 'int x;' | $(CC) -Werror $(1) -c -x c - -o /dev/null 2>/dev/null && echo '$(1)')
@@ -91,6 +91,7 @@ $(BUILD)/publish_script.o: $(BUILD)/publish_script.c $(FLAGS_STAMP)
 
 .PHONY: run demo
 run: ## Install what is missing, build, and run Redis, workers and nginx in the foreground
+	$(Q)tests/tools/run.sh --check
 	$(Q)tests/tools/deps.sh build run
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)exec tests/tools/run.sh $(PROGRAM)

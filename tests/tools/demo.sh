@@ -1,22 +1,43 @@
 #!/bin/sh
 # Posts the API page's sample to what `make run` started, as JSON, XML and form, and shows the 24 entries it becomes.
-#
-#   demo.sh PROGRAM
-#
 # HTTP_PORT, RUN_DIR, TICKSTREAM_APP_SECRET, TICKSTREAM_REDIS_URL and TICKSTREAM_STREAM mean the same as there.
+#
+#   URL              another set-up's address: http://127.0.0.1:8080 when docker compose has started it.  The secret is
+#                    then the one of .env, and Redis is asked through its container, unless the variables above say it
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
-program=${1:?demo.sh PROGRAM}
-url=http://127.0.0.1:${HTTP_PORT:-8080}/api/webhook/whatsapp
-redis_url=${TICKSTREAM_REDIS_URL:-unix://${RUN_DIR:-$top/build/run}/redis.sock}
+run_dir=${RUN_DIR:-$top/build/run}
 stream=${TICKSTREAM_STREAM:-whatsapp:statuses}
-[ -n "${TICKSTREAM_APP_SECRET_FILE-}" ] || export TICKSTREAM_APP_SECRET="${TICKSTREAM_APP_SECRET:-tickstream-demo-secret}"
+secret_file=${TICKSTREAM_APP_SECRET_FILE-}
+if [ -n "${URL-}" ]; then
+    base=$URL
+    redis_url=${TICKSTREAM_REDIS_URL:-compose}
+    secret_file=${secret_file:-${APP_SECRET_FILE:-$(sed -n 's/^APP_SECRET_FILE=//p' "$top/.env")}}
+else
+    base=http://127.0.0.1:${HTTP_PORT:-8080}
+    [ -n "${HTTP_PORT-}" ] || [ ! -e "$run_dir/url" ] || base=$(cat "$run_dir/url")
+    redis_url=${TICKSTREAM_REDIS_URL:-unix://$run_dir/redis.sock}
+    [ ! -e "$run_dir/app_secret" ] || secret_file=${secret_file:-$run_dir/app_secret}
+fi
+url=${base%/}/api/webhook/whatsapp
+secret=${TICKSTREAM_APP_SECRET:-tickstream-demo-secret}
+[ -n "${TICKSTREAM_APP_SECRET-}" ] || [ -z "$secret_file" ] || secret=$(cd "$top" && cat "$secret_file")
+secret=$(printf '%s\n' "$secret" | head -n 1 | tr -d '\r')
 mark=demo-$(date +%s)-$$        # new in each run, or everything would be a duplicate
 failed=0
 
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        (cd "$top" && docker compose "$@")
+    else
+        (cd "$top" && docker-compose "$@")
+    fi
+}
+
 redis() {
     case $redis_url in
+        compose) compose exec -T redis redis-cli -e --raw "$@" </dev/null ;;
         unix://*'?db='*)
             path=${redis_url#unix://}
             redis-cli -e --raw -s "${path%%\?*}" -n "${path##*=}" "$@"
@@ -60,9 +81,9 @@ form_sample() {
 # post FORMAT MEDIA-TYPE
 post() {
     "$1_sample" "$1" >"$work/body"
-    signature=$("$program" sign <"$work/body") || { failed=1; return 0; }
+    signature=$(openssl dgst -sha256 -hmac "$secret" -r <"$work/body" | cut -d ' ' -f 1)
     status=$(curl --silent --show-error --noproxy '*' --output "$work/answer" --write-out '%{http_code}' \
-        --header "Content-Type: $2" --header "$signature" \
+        --header "Content-Type: $2" --header "X-Hub-Signature-256: sha256=$signature" \
         --data-binary "@$work/body" "$url") || { failed=1; return 0; }
     echo "$2: $status $(cat "$work/answer")"
     [ "$status" = 200 ] || failed=1
@@ -91,7 +112,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 redis ping >"$work/answer" 2>&1 || {
-    echo "demo: $(cat "$work/answer") (is \`make run\` running?)" >&2
+    echo "demo: $(cat "$work/answer") (is \`make run\` running? URL= names another address)" >&2
     exit 1
 }
 before=$(redis xrevrange "$stream" + - COUNT 1 | head -n 1)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages (12 or 13) that are missing of the named groups, and says which.
+# Installs the Debian packages (12 or 13) that are missing of the named groups, says which, and how far it is.
 # Silent and offline when nothing is missing.  Uses sudo when it is not run by root.
 #
 #   deps.sh GROUP...        build run test lint fuzz bench compose
@@ -73,9 +73,38 @@ done
 [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "please install as root: apt-get install$missing"
 echo "deps: installing$missing" >&2
 held=
+log=$(mktemp)
 apt="apt-get -q -o DPkg::Lock::Timeout=300"
 trap 'exit 1' HUP INT TERM
-trap release_services EXIT
+trap 'release_services; rm -f "$log"' EXIT
+
+# Apt's report of its own progress (its status lines), a line each ten percent; everything else goes into the log.
+show_progress() {
+    shown=
+    while IFS= read -r line; do
+        case $line in
+            dlstatus:*) what=downloaded ;;
+            pmstatus:*) what=installed ;;
+            *) printf '%s\n' "$line" >>"$log"; continue ;;
+        esac
+        part=${line#*:*:}
+        part=${part%%.*}
+        part=${part%?}0
+        [ "$shown" = "$what$part" ] || [ "$part" = 0 ] || echo "deps: $what $part %" >&2
+        shown=$what$part
+    done
+}
+
 hold_services
-as_root $apt update >&2 || echo "deps: apt-get update failed, going on with the package lists at hand" >&2
-as_root env DEBIAN_FRONTEND=noninteractive $apt install --yes --no-install-recommends $missing >&2
+as_root $apt update >"$log" 2>&1 || {
+    tail -n 3 "$log" >&2
+    echo "deps: apt-get update failed, going on with the package lists at hand" >&2
+}
+{
+    as_root env DEBIAN_FRONTEND=noninteractive $apt install --yes --no-install-recommends -o APT::Status-Fd=1 $missing \
+        2>&1 || echo "deps: apt-get failed" >>"$log"
+} | show_progress
+if grep -q '^deps: apt-get failed' "$log"; then
+    tail -n 30 "$log" >&2
+    exit 1
+fi
