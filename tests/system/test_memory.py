@@ -18,8 +18,12 @@ def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
 
 
-def test_memory_comes_back(stack):
-    """Dozens of bodies of 3 MiB of different kinds between small ones, some of them at the same time."""
+def test_memory_comes_back(make_stack):
+    """Dozens of bodies of 3 MiB of different kinds between small ones, some of them at the same time.  However long
+    they take: what counts is bytes."""
+    stack = make_stack(start=False, redis_timeout="60s")
+    stack.nginx.edit("tickstream-pass.conf", "fastcgi_read_timeout 8s;", "fastcgi_read_timeout 90s;")
+    stack.start()
     many = payload(*(status() for _ in range(28000)))
     assert 2 * MIB < len(many) < 3 * MIB
     big = [(many, "application/json"),
@@ -30,9 +34,9 @@ def test_memory_comes_back(stack):
     for turn in range(6):
         for client, (body, kind) in zip(clients, big[turn % 5:] + big[:turn % 5] + big[:1]):
             client.send_post(body, kind=kind)
-        assert {client.receive().status for client in clients} <= {200, 503}
+        assert {client.receive().status for client in clients} == {200}
         assert all(stack.post(payload()).status == 200 for _ in range(20))
     for client in clients:
         client.close()
     wait_for(lambda: max(map(resident, stack.program.workers())) < 24 * MIB,
-             "less than 24 MiB (now %s)" % [resident(w) // MIB for w in stack.program.workers()], 5)
+             "less than 24 MiB (was %s)" % [resident(w) // MIB for w in stack.program.workers()])

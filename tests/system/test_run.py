@@ -11,7 +11,7 @@ from stack import BINARY, SLOWNESS, TOP, Server, clean_environment, is_alive, wa
 pytestmark = pytest.mark.release_only
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games"
-PATIENCE = 120 * SLOWNESS
+PATIENCE = 30 * SLOWNESS
 
 
 def free_port():
