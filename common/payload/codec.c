@@ -1,7 +1,7 @@
 #include "payload/codec.h"
 
-#include "base/text.h"
 #include "base/utf.h"
+#include "payload/xml_parser.h"
 
 static const struct {
     Str name;
@@ -120,58 +120,7 @@ bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error 
     return true;
 }
 
-/* Finds the digits of an integer: without white space around it, without sign and leading zeros. */
-static bool parse_integer(Str text, bool *ret_negative, Str *ret_digits)
+void codec_shutdown(void)
 {
-    text = str_trim_space(text);
-    bool negative = text.len && text.ptr[0] == '-';
-    if (negative || (text.len && text.ptr[0] == '+')) {
-        text = str_from_offset(text, 1);
-    }
-    if (str_is_empty(text)) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (!ascii_is_digit(text.ptr[i])) {
-            return false;
-        }
-    }
-    while (text.len > 1 && text.ptr[0] == '0') {
-        text = str_from_offset(text, 1);
-    }
-    *ret_negative = negative;
-    *ret_digits = text;
-    return true;
-}
-
-static void add_code(Text *text, Str code)
-{
-    bool negative;
-    Str digits;
-    text_add(text, STR("\"code\":"));
-    if (!parse_integer(code, &negative, &digits)) {
-        text_add_json(text, code);
-        return;
-    }
-    text_add(text, negative ? STR("-") : STR(""));
-    text_add(text, digits);
-}
-
-Str render_errors(Arena *arena, const StatusError *errors, size_t count)
-{
-    Text text = text_begin(arena);
-    text_add(&text, STR("["));
-    for (size_t i = 0; i < count; i++) {
-        text_add(&text, i ? STR(",{") : STR("{"));
-        if (errors[i].code.ptr) {
-            add_code(&text, errors[i].code);
-        }
-        if (errors[i].title.ptr) {
-            text_add(&text, errors[i].code.ptr ? STR(",\"title\":") : STR("\"title\":"));
-            text_add_json(&text, errors[i].title);
-        }
-        text_add(&text, STR("}"));
-    }
-    text_add(&text, STR("]"));
-    return text_finish(&text);
+    xml_parser_shutdown();
 }

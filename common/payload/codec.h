@@ -47,15 +47,4 @@ bool form_decode(Str body, Arena *arena, Payload *ret, Error *reterr);
 /* Frees what the codecs keep between calls. */
 void codec_shutdown(void);
 
-/*
- * The `errors` text of a status that came as XML or form: `[{"code":1,"title":"t"}]`. A code that
- * is an integer (blanks around it, a sign and leading zeros allowed) is written as a number, any
- * other as a string; an absent member is left out. Absent on failure.
- */
-typedef struct {
-    Str code, title;
-} StatusError;
-
-Str render_errors(Arena *arena, const StatusError *errors, size_t count);
-
 #endif

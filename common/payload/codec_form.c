@@ -96,9 +96,6 @@ typedef struct {
     size_t next[LEVELS];      /* the index that the next item of each level must have */
     void *object[LEVELS + 1]; /* what the leaves of each depth are members of */
     Mark change_begin;
-    StatusUpdate status;
-    StatusError *errors;
-    size_t error_count, error_room;
 } Form;
 
 static bool bad_name(Form *form, const char *text)
@@ -347,37 +344,19 @@ static bool end_change(Form *form)
 
 static bool begin_status(Form *form)
 {
-    Change *change = form->object[2];
-    change->has_statuses = true;
-    form->status = (StatusUpdate){.change = change};
-    form->object[3] = &form->status;
-    form->error_count = 0;
+    form->object[3] = builder_begin_status(&form->builder, form->object[2]);
     return true;
 }
 
 static bool end_status(Form *form)
 {
-    if (form->error_count) {
-        form->status.errors = render_errors(form->builder.arena, form->errors, form->error_count);
-        if (!form->status.errors.ptr) {
-            return error_no_memory(form->builder.error);
-        }
-    }
-    return builder_add_status(&form->builder, &form->status, (Str){NULL, 0});
+    return builder_end_status(&form->builder);
 }
 
 static bool begin_error(Form *form)
 {
-    StatusError *grown = arena_list_grow(form->builder.arena, form->errors, form->error_count,
-                                         &form->error_room, sizeof(StatusError));
-    if (!grown) {
-        return error_no_memory(form->builder.error);
-    }
-    form->errors = grown;
-    StatusError *error = &form->errors[form->error_count++];
-    *error = (StatusError){{NULL, 0}, {NULL, 0}};
-    form->object[4] = error;
-    return true;
+    form->object[4] = builder_add_error(&form->builder);
+    return form->object[4];
 }
 
 static const struct {

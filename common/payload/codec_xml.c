@@ -41,11 +41,8 @@ typedef struct {
 
     size_t next[3]; /* index of the next entry, change, status */
     Mark change_begin;
-    StatusUpdate status;
-    bool wrong_shape; /* the status is */
+    bool wrong_shape; /* of the status that is being read */
     Text stray;       /* text between its members */
-    StatusError *errors;
-    size_t error_count, error_room;
 } Reader;
 
 typedef enum {
@@ -105,18 +102,12 @@ static bool end_change(Reader *reader)
 
 static bool begin_status(Reader *reader, bool null)
 {
-    Change *change = reader->object[CHANGE];
-    change->has_statuses = true;
     reader->builder.index[2] = reader->next[2]++;
-    if (null) {
-        return builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, STR("null"));
-    }
-    reader->status = (StatusUpdate){.change = change};
-    reader->object[STATUS] = &reader->status;
+    reader->object[STATUS] = builder_begin_status(&reader->builder, reader->object[CHANGE]);
     reader->wrong_shape = false;
     reader->stray = text_begin(reader->builder.arena);
-    reader->error_count = 0;
-    return true;
+    return !null ||
+           builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, STR("null"));
 }
 
 /* A status that is nothing but text is quarantined as that text, without white space around it. */
@@ -130,39 +121,16 @@ static bool quarantine_text(Reader *reader)
 
 static bool end_status(Reader *reader)
 {
-    StatusUpdate *status = &reader->status;
-    if (reader->error_count) {
-        status->errors = render_errors(reader->builder.arena, reader->errors, reader->error_count);
-        if (!status->errors.ptr) {
-            return error_no_memory(reader->builder.error);
-        }
-    }
     if (!reader->wrong_shape) {
-        return builder_add_status(&reader->builder, status, absent);
+        return builder_end_status(&reader->builder);
     }
-    return reader->seen[STATUS] ? builder_quarantine_status(&reader->builder, status)
+    return reader->seen[STATUS] ? builder_end_wrong_status(&reader->builder)
                                 : quarantine_text(reader);
 }
 
 static bool begin_error(Reader *reader, bool null)
 {
-    if (null) {
-        return true;
-    }
-    if (reader->error_count == LIMIT_ITEMS) {
-        return error_malformed(reader->builder.error, REASON_TOO_MANY,
-                               "more than %d errors in a status", (int)LIMIT_ITEMS);
-    }
-    StatusError *grown = arena_list_grow(reader->builder.arena, reader->errors, reader->error_count,
-                                         &reader->error_room, sizeof(StatusError));
-    if (!grown) {
-        return error_no_memory(reader->builder.error);
-    }
-    reader->errors = grown;
-    StatusError *error = &reader->errors[reader->error_count++];
-    *error = (StatusError){absent, absent};
-    reader->object[ERROR] = error;
-    return true;
+    return null || (reader->object[ERROR] = builder_add_error(&reader->builder));
 }
 
 #define TEXT_OF(type, member) TEXT, .offset = offsetof(type, member)
@@ -324,9 +292,4 @@ bool xml_decode(Str body, Arena *arena, Payload *ret, Error *reterr)
     Reader reader = {.place = OUTSIDE};
     builder_begin(&reader.builder, arena, ret, reterr);
     return xml_parse(body, &events, &reader, reterr);
-}
-
-void codec_shutdown(void)
-{
-    xml_shutdown();
 }

@@ -1,6 +1,7 @@
 #include "payload/payload.h"
 
 #include "base/text.h"
+#include "payload/render.h"
 
 void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *error)
 {
@@ -116,63 +117,6 @@ bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str 
     return true;
 }
 
-/* A member of an object under construction, unless it is absent. as_json: the value is JSON text
- * already. */
-static void add_member(Text *text, const char *name, Str value, bool as_json)
-{
-    if (!value.ptr) {
-        return;
-    }
-    text_add(text, text->ptr[text->len - 1] == '{' ? STR("") : STR(","));
-    text_add_json(text, str_from(name));
-    text_add(text, STR(":"));
-    if (as_json) {
-        text_add(text, value);
-    } else {
-        text_add_json(text, value);
-    }
-}
-
-/* A status that came as XML or form, as the JSON object it would have been. */
-static Str render_status(Arena *arena, const StatusUpdate *status)
-{
-    Text text = text_begin(arena);
-    text_add(&text, STR("{"));
-    if (!text.failed) {
-        add_member(&text, "id", status->id, false);
-        add_member(&text, "status", status->status, false);
-        add_member(&text, "timestamp", status->timestamp, false);
-        add_member(&text, "recipient_id", status->recipient_id, false);
-        add_member(&text, "errors", status->errors, true);
-        text_add(&text, STR("}"));
-    }
-    return text_finish(&text);
-}
-
-static Str render_change(Arena *arena, const Change *change)
-{
-    Text metadata = text_begin(arena);
-    text_add(&metadata, STR("{"));
-    Text value = text_begin(arena);
-    text_add(&value, STR("{"));
-    Text text = text_begin(arena);
-    text_add(&text, STR("{"));
-    if (!metadata.failed && !value.failed && !text.failed) {
-        add_member(&metadata, "display_phone_number", change->display_phone_number, false);
-        add_member(&metadata, "phone_number_id", change->phone_number_id, false);
-        text_add(&metadata, STR("}"));
-        add_member(&value, "messaging_product", change->messaging_product, false);
-        if (metadata.len > 2) {
-            add_member(&value, "metadata", text_finish(&metadata), true);
-        }
-        text_add(&value, STR("}"));
-        add_member(&text, "field", change->field, false);
-        add_member(&text, "value", text_finish(&value), true);
-        text_add(&text, STR("}"));
-    }
-    return metadata.failed || value.failed ? (Str){NULL, 0} : text_finish(&text);
-}
-
 bool builder_add_status(Builder *builder, const StatusUpdate *status, Str raw)
 {
     if (!str_is_empty(status->id) && !str_is_empty(status->status)) {
@@ -183,10 +127,51 @@ bool builder_add_status(Builder *builder, const StatusUpdate *status, Str raw)
                               raw.ptr ? raw : render_status(builder->arena, status));
 }
 
-bool builder_quarantine_status(Builder *builder, const StatusUpdate *status)
+StatusUpdate *builder_begin_status(Builder *builder, Change *change)
 {
-    return builder_quarantine(builder, REASON_WRONG_SHAPE, AT_STATUS,
-                              render_status(builder->arena, status));
+    change->has_statuses = true;
+    builder->status = (StatusUpdate){.change = change};
+    builder->error_count = 0;
+    return &builder->status;
+}
+
+StatusError *builder_add_error(Builder *builder)
+{
+    if (builder->error_count == LIMIT_ITEMS) {
+        error_malformed(builder->error, REASON_TOO_MANY, "more than %d errors in a status",
+                        (int)LIMIT_ITEMS);
+        return NULL;
+    }
+    StatusError *list = list_grow(builder, builder->errors, builder->error_count,
+                                  &builder->error_room, sizeof(StatusError));
+    if (!list) {
+        return NULL;
+    }
+    builder->errors = list;
+    StatusError *added = &list[builder->error_count++];
+    *added = (StatusError){{NULL, 0}, {NULL, 0}};
+    return added;
+}
+
+static bool finish_errors(Builder *builder)
+{
+    if (builder->error_count == 0) {
+        return true;
+    }
+    builder->status.errors = render_errors(builder->arena, builder->errors, builder->error_count);
+    return builder->status.errors.ptr || error_no_memory(builder->error);
+}
+
+bool builder_end_status(Builder *builder)
+{
+    return finish_errors(builder) && builder_add_status(builder, &builder->status, (Str){NULL, 0});
+}
+
+bool builder_end_wrong_status(Builder *builder)
+{
+    return finish_errors(builder) &&
+           builder_quarantine(builder, REASON_WRONG_SHAPE, AT_STATUS,
+                              render_status(builder->arena, &builder->status));
 }
 
 Mark builder_mark(const Builder *builder)

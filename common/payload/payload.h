@@ -41,6 +41,11 @@ typedef struct {
     Str extra;  /* JSON text of an object; likewise "{}" */
 } StatusUpdate;
 
+/* An element of a status' errors, while it is read. */
+typedef struct {
+    Str code, title;
+} StatusError;
+
 typedef struct {
     Reason reason;
     Str detail;
@@ -90,6 +95,10 @@ typedef struct {
     size_t index[3];
     size_t items; /* against LIMIT_ITEMS */
     size_t status_room, quarantined_room, event_room;
+
+    StatusUpdate status; /* between builder_begin_status() and its end */
+    StatusError *errors; /* of it */
+    size_t error_count, error_room;
 } Builder;
 
 /* Where the lists ended at some moment; see builder_rollback(). */
@@ -114,9 +123,17 @@ bool builder_add_status(Builder *builder, const StatusUpdate *status, Str raw);
 /* Quarantines an element of the body; place is one of the AT_ names, raw its text. */
 bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str raw);
 
-/* A status of the wrong shape whose members are known only in part: quarantined with what there is
- * of it. */
-bool builder_quarantine_status(Builder *builder, const StatusUpdate *status);
+/*
+ * The same for codecs that meet a status' members one by one: begin, fill in what is returned, and
+ * end. The change has statuses from then on. Errors are added one by one too, each borrowed until
+ * the next, and become the JSON text of `errors` at the end.
+ */
+StatusUpdate *builder_begin_status(Builder *builder, Change *change);
+StatusError *builder_add_error(Builder *builder);
+bool builder_end_status(Builder *builder);
+
+/* Ends a status of the wrong shape, of which not all is known: what there is goes to quarantine. */
+bool builder_end_wrong_status(Builder *builder);
 
 /*
  * Ends a change that was begun at mark: when it is of a field with statuses of its own (calls,

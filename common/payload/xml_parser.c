@@ -294,7 +294,7 @@ static void free_parser(void)
     idle_parser = NULL;
 }
 
-void xml_shutdown(void)
+void xml_parser_shutdown(void)
 {
     free_parser();
     xmlCleanupParser();
@@ -449,7 +449,7 @@ bool xml_parse(Str body, const XmlEvents *events, void *context, Error *reterr)
         .parser = idle_parser, .events = events, .context = context, .body = body, .error = reterr};
     bool whole = idle_parser && !out_of_memory && run(&parse);
     if (!idle_parser || out_of_memory) {
-        xml_shutdown();
+        xml_parser_shutdown();
         return error_no_memory(reterr);
     }
     if (body.len >= LARGE || xmlDictGetUsage(idle_parser->dict) > LIMIT_XML_DICT) {

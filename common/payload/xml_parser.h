@@ -41,6 +41,6 @@ typedef struct {
 bool xml_parse(Str body, const XmlEvents *events, void *context, Error *reterr);
 
 /* Frees what is kept between calls. */
-void xml_shutdown(void);
+void xml_parser_shutdown(void);
 
 #endif

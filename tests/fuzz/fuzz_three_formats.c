@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "stream/dedupe.h"
 #include "base/text.h"
+#include "payload/render.h"
 
 enum { MOST_CHARACTERS = 12, MOST_PAIRS = 1024, MOST_PATH = 256 };
 

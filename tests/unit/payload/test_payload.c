@@ -247,6 +247,52 @@ static void test_whole_body_without_memory(void **state)
     }
 }
 
+/* A status whose members come one by one, and its errors. */
+static void test_begun_statuses(void **state)
+{
+    (void)state;
+    Account *account = builder_add_account(&builder);
+    Change *change = builder_add_change(&builder, account);
+    for (size_t errors = 0; errors < 40; errors += 13) {
+        StatusUpdate *status = builder_begin_status(&builder, change);
+        assert_true(change->has_statuses);
+        status->id = STR("a");
+        status->status = STR("s");
+        for (size_t i = 0; i < errors; i++) {
+            StatusError *added = builder_add_error(&builder);
+            assert_non_null(added);
+            assert_null(added->code.ptr);
+            added->code = STR("1");
+        }
+        assert_true(builder_end_status(&builder));
+        size_t want = errors ? errors * strlen("{\"code\":1},") + 1 : strlen("[]");
+        assert_int_equal(payload.statuses[payload.status_count - 1].errors.len, want);
+    }
+    builder_begin_status(&builder, change)->status = STR("s");
+    assert_true(builder_end_status(&builder)); /* without an id: to quarantine, rendered */
+    builder_begin_status(&builder, change)->id = STR("b");
+    assert_non_null(builder_add_error(&builder));
+    assert_true(builder_end_wrong_status(&builder));
+    assert_int_equal(payload.quarantined_count, 2);
+    assert_true(str_eq(payload.quarantined[0].raw, STR("{\"status\":\"s\"}")));
+    assert_int_equal(payload.quarantined[0].reason, REASON_MISSING_ID);
+    assert_true(str_eq(payload.quarantined[1].raw, STR("{\"id\":\"b\",\"errors\":[{}]}")));
+    assert_int_equal(payload.quarantined[1].reason, REASON_WRONG_SHAPE);
+}
+
+static void test_too_many_errors(void **state)
+{
+    (void)state;
+    Change *change = builder_add_change(&builder, builder_add_account(&builder));
+    builder_begin_status(&builder, change);
+    for (size_t i = 0; i < LIMIT_ITEMS; i++) {
+        assert_non_null(builder_add_error(&builder));
+    }
+    assert_null(builder_add_error(&builder));
+    assert_int_equal(error.code, ERROR_MALFORMED);
+    assert_int_equal(error_reason(&error), REASON_TOO_MANY);
+}
+
 static bool build(void)
 {
     builder_begin(&builder, arena, &payload, &error);
@@ -254,8 +300,9 @@ static bool build(void)
     Change *change = account ? builder_add_change(&builder, account) : NULL;
     const StatusUpdate status = {.change = change, .id = STR("a"), .status = STR("s")};
     for (size_t i = 0; change && i < 300; i++) {
-        if (!builder_add_status(&builder, &status, none) ||
-            !builder_quarantine_status(&builder, &status) ||
+        builder_begin_status(&builder, change);
+        if (!builder_add_status(&builder, &status, none) || !builder_add_error(&builder) ||
+            !builder_end_wrong_status(&builder) ||
             !builder_finish_change(&builder, change, builder_mark(&builder), none)) {
             return false;
         }
@@ -295,6 +342,7 @@ int main(void)
         TEST(test_rendered_event), TEST(test_rollback),
         TEST(test_limit),          TEST(test_whole_body),
         TEST(test_whole_body_without_memory),
+        TEST(test_begun_statuses), TEST(test_too_many_errors),
         TEST(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

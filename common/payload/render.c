@@ -1,0 +1,115 @@
+#include "payload/render.h"
+
+#include "base/text.h"
+
+/* A member of an object under construction, unless it is absent. as_json: the value is JSON text
+ * already. */
+static void add_member(Text *text, const char *name, Str value, bool as_json)
+{
+    if (!value.ptr) {
+        return;
+    }
+    text_add(text, text->ptr[text->len - 1] == '{' ? STR("") : STR(","));
+    text_add_json(text, str_from(name));
+    text_add(text, STR(":"));
+    if (as_json) {
+        text_add(text, value);
+    } else {
+        text_add_json(text, value);
+    }
+}
+
+Str render_status(Arena *arena, const StatusUpdate *status)
+{
+    Text text = text_begin(arena);
+    text_add(&text, STR("{"));
+    if (!text.failed) {
+        add_member(&text, "id", status->id, false);
+        add_member(&text, "status", status->status, false);
+        add_member(&text, "timestamp", status->timestamp, false);
+        add_member(&text, "recipient_id", status->recipient_id, false);
+        add_member(&text, "errors", status->errors, true);
+        text_add(&text, STR("}"));
+    }
+    return text_finish(&text);
+}
+
+Str render_change(Arena *arena, const Change *change)
+{
+    Text metadata = text_begin(arena);
+    text_add(&metadata, STR("{"));
+    Text value = text_begin(arena);
+    text_add(&value, STR("{"));
+    Text text = text_begin(arena);
+    text_add(&text, STR("{"));
+    if (!metadata.failed && !value.failed && !text.failed) {
+        add_member(&metadata, "display_phone_number", change->display_phone_number, false);
+        add_member(&metadata, "phone_number_id", change->phone_number_id, false);
+        text_add(&metadata, STR("}"));
+        add_member(&value, "messaging_product", change->messaging_product, false);
+        if (metadata.len > 2) {
+            add_member(&value, "metadata", text_finish(&metadata), true);
+        }
+        text_add(&value, STR("}"));
+        add_member(&text, "field", change->field, false);
+        add_member(&text, "value", text_finish(&value), true);
+        text_add(&text, STR("}"));
+    }
+    return metadata.failed || value.failed ? (Str){NULL, 0} : text_finish(&text);
+}
+
+/* Finds the digits of an integer: without white space around it, without sign and leading zeros. */
+static bool parse_integer(Str text, bool *ret_negative, Str *ret_digits)
+{
+    text = str_trim_space(text);
+    bool negative = text.len && text.ptr[0] == '-';
+    if (negative || (text.len && text.ptr[0] == '+')) {
+        text = str_from_offset(text, 1);
+    }
+    if (str_is_empty(text)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (!ascii_is_digit(text.ptr[i])) {
+            return false;
+        }
+    }
+    while (text.len > 1 && text.ptr[0] == '0') {
+        text = str_from_offset(text, 1);
+    }
+    *ret_negative = negative;
+    *ret_digits = text;
+    return true;
+}
+
+static void add_code(Text *text, Str code)
+{
+    bool negative;
+    Str digits;
+    text_add(text, STR("\"code\":"));
+    if (!parse_integer(code, &negative, &digits)) {
+        text_add_json(text, code);
+        return;
+    }
+    text_add(text, negative ? STR("-") : STR(""));
+    text_add(text, digits);
+}
+
+Str render_errors(Arena *arena, const StatusError *errors, size_t count)
+{
+    Text text = text_begin(arena);
+    text_add(&text, STR("["));
+    for (size_t i = 0; i < count; i++) {
+        text_add(&text, i ? STR(",{") : STR("{"));
+        if (errors[i].code.ptr) {
+            add_code(&text, errors[i].code);
+        }
+        if (errors[i].title.ptr) {
+            text_add(&text, errors[i].code.ptr ? STR(",\"title\":") : STR("\"title\":"));
+            text_add_json(&text, errors[i].title);
+        }
+        text_add(&text, STR("}"));
+    }
+    text_add(&text, STR("]"));
+    return text_finish(&text);
+}
