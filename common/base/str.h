@@ -132,7 +132,10 @@ static inline Str str_skip_space(Str s)
 {
     size_t at = 0;
     while (at < s.len && ascii_is_space(s.ptr[at])) {
-        at += s.len - at >= 8 && memcmp(s.ptr + at, "        ", 8) == 0 ? 8 : 1;
+        at++;
+        while (s.len - at >= 8 && memcmp(s.ptr + at, "        ", 8) == 0) {
+            at += 8;
+        }
     }
     return str_from_offset(s, at);
 }
