@@ -33,51 +33,37 @@ typedef struct {
     Str wrong;
 } Scalar;
 
-enum { UNKNOWN = -1 };
+/* A member that means something: what reads its value, and to where in what its object becomes. */
+typedef struct {
+    Str name;
+    bool (*read)(Reader *reader, void *to);
+    size_t offset; /* of `to` */
+} Known;
 
-/* The index of a name in a list of names, matched exactly or, failing that, without regard to case.
- */
-static int find_name(const Str *names, int count, Str name)
+/* A name in a table, matched exactly or, failing that, without regard to case; NULL: unknown. */
+static const Known *find_name(const Known *known, size_t count, Str name)
 {
-    for (int i = 0; i < count; i++) {
-        if (str_eq(names[i], name)) {
-            return i;
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(known[i].name, name)) {
+            return &known[i];
         }
     }
-    for (int i = 0; i < count; i++) {
-        if (str_eq_nocase(names[i], name)) {
-            return i;
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq_nocase(known[i].name, name)) {
+            return &known[i];
         }
     }
-    return UNKNOWN;
+    return NULL;
 }
-
-/* Goes to the next member of an object and looks up its name; false at the end of the object or on
- * error. */
-static bool next_member(Reader *reader, const Str *names, int count, int *ret_index)
-{
-    JsonValue name = {0};
-    Str plain = {0};
-    if (!json_member(&reader->scan, &name)) {
-        return false;
-    }
-    if (!json_content(&name, reader->arena, &plain)) {
-        return error_no_memory(reader->scan.error);
-    }
-    *ret_index = find_name(names, count, plain);
-    return true;
-}
-
-#define NEXT_MEMBER(reader, names, ret)                                                            \
-    next_member(reader, names, (int)(sizeof(names) / sizeof((names)[0])), ret)
 
 static bool read_text(Reader *reader, const JsonValue *value, Str *ret)
 {
     return json_content(value, reader->arena, ret) || error_no_memory(reader->scan.error);
 }
 
-static bool read_scalar(Reader *reader, Scalar *ret)
+static bool read_scalar(Reader *reader, void *to)
 {
+    Scalar *ret = to;
     JsonValue value = {0};
     *ret = (Scalar){0};
     if (!json_value(&reader->scan, &value)) {
@@ -95,6 +81,29 @@ static bool skip_value(Reader *reader)
     JsonValue value = {0};
     return json_value(&reader->scan, &value);
 }
+
+static bool read_member(Reader *reader, const Known *known, size_t count, void *object)
+{
+    JsonValue name = {0};
+    Str plain = {0};
+    if (!json_member(&reader->scan, &name) || !read_text(reader, &name, &plain)) {
+        return false;
+    }
+    const Known *found = find_name(known, count, plain);
+    return found ? found->read(reader, (char *)object + found->offset) : skip_value(reader);
+}
+
+/* Reads the object that comes next: the members of the table into `object`, others are skipped. */
+static bool read_members(Reader *reader, const Known *known, size_t count, void *object)
+{
+    json_enter(&reader->scan, JSON_OBJECT);
+    while (read_member(reader, known, count, object)) {
+    }
+    return !json_failed(&reader->scan);
+}
+
+#define READ_MEMBERS(reader, known, object)                                                        \
+    read_members(reader, known, sizeof(known) / sizeof((known)[0]), object)
 
 static bool quarantine_next(Reader *reader, const char *place)
 {
@@ -246,40 +255,16 @@ static bool join_members(Reader *reader, Str *ret)
 
 /* The status */
 
-enum {
-    STATUS_ID,
-    STATUS_STATUS,
-    STATUS_TIMESTAMP,
-    STATUS_RECIPIENT,
-    STATUS_SCALARS,
-    STATUS_ERRORS = STATUS_SCALARS
-};
-
-static const Str status_names[] = {
-    [STATUS_ID] = STR_INIT("id"),
-    [STATUS_STATUS] = STR_INIT("status"),
-    [STATUS_TIMESTAMP] = STR_INIT("timestamp"),
-    [STATUS_RECIPIENT] = STR_INIT("recipient_id"),
-    [STATUS_ERRORS] = STR_INIT("errors"),
-};
-
 /* recipient_id of a status' `message`, which older senders have instead of one in the status
  * itself. */
 static bool read_message_recipient(Reader *reader, const JsonValue *message, Str *ret)
 {
-    static const Str names[] = {STR_INIT("recipient_id")};
+    static const Known known[] = {{STR_INIT("recipient_id"), read_scalar, 0}};
     Error error;
     Reader inner = {.arena = reader->arena};
     json_begin(&inner.scan, message->text, &error);
     Scalar recipient = {0};
-    int index = UNKNOWN;
-    json_enter(&inner.scan, JSON_OBJECT);
-    while (NEXT_MEMBER(&inner, names, &index)) {
-        Scalar other;
-        if (!read_scalar(&inner, index == UNKNOWN ? &other : &recipient)) {
-            break;
-        }
-    }
+    READ_MEMBERS(&inner, known, &recipient);
     *ret = recipient.value;
     return error.code != ERROR_NO_MEMORY || error_no_memory(reader->scan.error);
 }
@@ -302,8 +287,9 @@ static bool fall_back_to_message(Reader *reader, StatusUpdate *status)
 
 /* `errors`: an array that is not empty is kept as it is; null, "" and [] are none; anything else is
  * wrong. */
-static bool read_errors(Reader *reader, Scalar *ret)
+static bool read_errors(Reader *reader, void *to)
 {
+    Scalar *ret = to;
     JsonValue value = {0};
     *ret = (Scalar){0};
     if (!json_value(&reader->scan, &value)) {
@@ -319,6 +305,24 @@ static bool read_errors(Reader *reader, Scalar *ret)
     return true;
 }
 
+enum {
+    STATUS_ID,
+    STATUS_STATUS,
+    STATUS_TIMESTAMP,
+    STATUS_RECIPIENT,
+    STATUS_ERRORS,
+    STATUS_MEMBERS
+};
+
+static const Known status_members[STATUS_MEMBERS] = {
+    {STR_INIT("id"), read_scalar, STATUS_ID * sizeof(Scalar)},
+    {STR_INIT("status"), read_scalar, STATUS_STATUS * sizeof(Scalar)},
+    {STR_INIT("timestamp"), read_scalar, STATUS_TIMESTAMP * sizeof(Scalar)},
+    {STR_INIT("recipient_id"), read_scalar, STATUS_RECIPIENT * sizeof(Scalar)},
+    {STR_INIT("errors"), read_errors, STATUS_ERRORS * sizeof(Scalar)},
+};
+
+/* The status is the one object whose other members are kept. */
 static bool read_status_member(Reader *reader, Scalar *members)
 {
     JsonValue name = {0}, value = {0};
@@ -326,12 +330,9 @@ static bool read_status_member(Reader *reader, Scalar *members)
     if (!json_member(&reader->scan, &name) || !read_text(reader, &name, &plain)) {
         return false;
     }
-    int index = find_name(status_names, sizeof(status_names) / sizeof(status_names[0]), plain);
-    if (index == STATUS_ERRORS) {
-        return read_errors(reader, &members[index]);
-    }
-    if (index != UNKNOWN) {
-        return read_scalar(reader, &members[index]);
+    const Known *found = find_name(status_members, STATUS_MEMBERS, plain);
+    if (found) {
+        return found->read(reader, (char *)members + found->offset);
     }
     return json_value(&reader->scan, &value) && remember_member(reader, &name, plain, &value);
 }
@@ -341,7 +342,7 @@ static bool read_status(Reader *reader, JsonKind kind)
     if (kind != JSON_OBJECT) {
         return quarantine_next(reader, AT_STATUS);
     }
-    Scalar members[STATUS_ERRORS + 1] = {0};
+    Scalar members[STATUS_MEMBERS] = {0};
     const char *start = reader->scan.pos;
     reader->member_count = 0;
     json_enter(&reader->scan, JSON_OBJECT);
@@ -351,7 +352,7 @@ static bool read_status(Reader *reader, JsonKind kind)
         return false;
     }
     Str raw = {start, (size_t)(reader->scan.pos - start)};
-    for (int i = 0; i <= STATUS_ERRORS; i++) {
+    for (int i = 0; i < STATUS_MEMBERS; i++) {
         if (members[i].wrong.ptr) {
             return builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, AT_STATUS, raw);
         }
@@ -366,86 +367,78 @@ static bool read_status(Reader *reader, JsonKind kind)
            builder_add_status(&reader->builder, &status, raw);
 }
 
-/* The envelope */
+/*
+ * The envelope. Each object has a struct for what its members become before it has ended. `begin`
+ * is where the builder's lists ended when the object began: what its list has added goes when a
+ * second list of this name comes.
+ */
 
-enum { METADATA_DISPLAY, METADATA_NUMBER_ID, METADATA_SCALARS, METADATA_ITSELF = METADATA_SCALARS };
+typedef struct {
+    Scalar display, number_id;
+    Scalar itself; /* what stands in place of an object */
+} Metadata;
 
-static const Str metadata_names[] = {
-    [METADATA_DISPLAY] = STR_INIT("display_phone_number"),
-    [METADATA_NUMBER_ID] = STR_INIT("phone_number_id"),
-};
+typedef struct {
+    Mark begin;
+    Scalar product;
+    Metadata metadata;
+} Value;
 
 /* metadata that is an object is read, null and "" are none, anything else is remembered as wrong.
  */
-static bool read_metadata(Reader *reader, Scalar *members)
+static bool read_metadata(Reader *reader, void *to)
 {
+    static const Known known[] = {
+        {STR_INIT("display_phone_number"), read_scalar, offsetof(Metadata, display)},
+        {STR_INIT("phone_number_id"), read_scalar, offsetof(Metadata, number_id)},
+    };
+    Metadata *metadata = to;
     JsonKind kind;
-    Scalar other;
-    int index = UNKNOWN;
-    memset(members, 0, (METADATA_SCALARS + 1) * sizeof(*members));
+    *metadata = (Metadata){0};
     if (!json_peek(&reader->scan, &kind)) {
         return false;
     }
-    if (kind != JSON_OBJECT) {
-        return read_container_or_nothing(reader, &members[METADATA_ITSELF]);
-    }
-    json_enter(&reader->scan, JSON_OBJECT);
-    while (NEXT_MEMBER(reader, metadata_names, &index)) {
-        if (!read_scalar(reader, index == UNKNOWN ? &other : &members[index])) {
-            return false;
-        }
-    }
-    return !json_failed(&reader->scan);
+    return kind == JSON_OBJECT ? READ_MEMBERS(reader, known, metadata)
+                               : read_container_or_nothing(reader, &metadata->itself);
 }
 
-static bool finish_metadata(Reader *reader, const Scalar *members)
+static bool finish_metadata(Reader *reader, const Metadata *metadata)
 {
-    reader->change->display_phone_number = members[METADATA_DISPLAY].value;
-    reader->change->phone_number_id = members[METADATA_NUMBER_ID].value;
-    return finish_scalar(reader, &members[METADATA_DISPLAY], AT_METADATA "/display_phone_number") &&
-           finish_scalar(reader, &members[METADATA_NUMBER_ID], AT_METADATA "/phone_number_id") &&
-           finish_scalar(reader, &members[METADATA_ITSELF], AT_METADATA);
+    reader->change->display_phone_number = metadata->display.value;
+    reader->change->phone_number_id = metadata->number_id.value;
+    return finish_scalar(reader, &metadata->display, AT_METADATA "/display_phone_number") &&
+           finish_scalar(reader, &metadata->number_id, AT_METADATA "/phone_number_id") &&
+           finish_scalar(reader, &metadata->itself, AT_METADATA);
+}
+
+static bool read_statuses(Reader *reader, void *begin)
+{
+    builder_rollback(&reader->builder, *(Mark *)begin);
+    return read_list(reader, AT_STATUSES, 2, read_status, &reader->change->has_statuses);
 }
 
 static bool read_value_object(Reader *reader)
 {
-    enum { PRODUCT, METADATA, STATUSES };
-    static const Str names[] = {[PRODUCT] = STR_INIT("messaging_product"),
-                                [METADATA] = STR_INIT("metadata"),
-                                [STATUSES] = STR_INIT("statuses")};
-    Scalar product = {0}, metadata[METADATA_SCALARS + 1] = {0};
-    Mark mark = builder_mark(&reader->builder);
-    int index = UNKNOWN;
-    json_enter(&reader->scan, JSON_OBJECT);
-    while (NEXT_MEMBER(reader, names, &index)) {
-        bool ok;
-        switch (index) {
-        case PRODUCT:
-            ok = read_scalar(reader, &product);
-            break;
-        case METADATA:
-            ok = read_metadata(reader, metadata);
-            break;
-        case STATUSES:
-            builder_rollback(&reader->builder, mark);
-            ok = read_list(reader, AT_STATUSES, 2, read_status, &reader->change->has_statuses);
-            break;
-        default:
-            ok = skip_value(reader);
-        }
-        if (!ok) {
-            return false;
-        }
+    static const Known known[] = {
+        {STR_INIT("messaging_product"), read_scalar, offsetof(Value, product)},
+        {STR_INIT("metadata"), read_metadata, offsetof(Value, metadata)},
+        {STR_INIT("statuses"), read_statuses, offsetof(Value, begin)},
+    };
+    Value value = {.begin = builder_mark(&reader->builder)};
+    if (!READ_MEMBERS(reader, known, &value)) {
+        return false;
     }
-    reader->change->messaging_product = product.value;
-    return !json_failed(&reader->scan) && finish_scalar(reader, &product, AT_PRODUCT) &&
-           finish_metadata(reader, metadata);
+    reader->change->messaging_product = value.product.value;
+    return finish_scalar(reader, &value.product, AT_PRODUCT) &&
+           finish_metadata(reader, &value.metadata);
 }
 
-static bool read_value(Reader *reader)
+/* A second value takes the place of the first, with all that was read from it. */
+static bool read_value(Reader *reader, void *begin)
 {
     JsonKind kind;
     Change *change = reader->change;
+    builder_rollback(&reader->builder, *(Mark *)begin);
     *change = (Change){.account = change->account, .field = change->field};
     if (!json_peek(&reader->scan, &kind)) {
         return false;
@@ -461,114 +454,83 @@ static bool read_value(Reader *reader)
     return finish_scalar(reader, &instead, AT_VALUE);
 }
 
+/* What the other objects have: a scalar and, in another member, a list or an object. */
+typedef struct {
+    Mark begin;
+    Scalar scalar;
+} Envelope;
+
 static bool read_change(Reader *reader, JsonKind kind)
 {
-    enum { FIELD, VALUE };
-    static const Str names[] = {[FIELD] = STR_INIT("field"), [VALUE] = STR_INIT("value")};
+    static const Known known[] = {
+        {STR_INIT("field"), read_scalar, offsetof(Envelope, scalar)},
+        {STR_INIT("value"), read_value, offsetof(Envelope, begin)},
+    };
     if (kind == JSON_NULL) {
         return skip_value(reader);
     }
     if (kind != JSON_OBJECT) {
         return quarantine_next(reader, AT_CHANGE);
     }
-    Scalar field = {0};
-    Mark mark = builder_mark(&reader->builder);
+    Envelope change = {.begin = builder_mark(&reader->builder)};
     const char *start = reader->scan.pos;
-    int index = UNKNOWN;
     reader->change = builder_add_change(&reader->builder, reader->account);
-    if (!reader->change) {
+    if (!reader->change || !READ_MEMBERS(reader, known, &change)) {
         return false;
     }
-    json_enter(&reader->scan, JSON_OBJECT);
-    while (NEXT_MEMBER(reader, names, &index)) {
-        bool ok;
-        switch (index) {
-        case FIELD:
-            ok = read_scalar(reader, &field);
-            break;
-        case VALUE:
-            builder_rollback(&reader->builder, mark);
-            ok = read_value(reader);
-            break;
-        default:
-            ok = skip_value(reader);
-        }
-        if (!ok) {
-            return false;
-        }
-    }
-    reader->change->field = field.value;
+    reader->change->field = change.scalar.value;
     Str raw = {start, (size_t)(reader->scan.pos - start)};
-    return !json_failed(&reader->scan) && finish_scalar(reader, &field, AT_FIELD) &&
-           builder_finish_change(&reader->builder, reader->change, mark, raw);
+    return finish_scalar(reader, &change.scalar, AT_FIELD) &&
+           builder_finish_change(&reader->builder, reader->change, change.begin, raw);
+}
+
+static bool read_changes(Reader *reader, void *begin)
+{
+    bool items;
+    builder_rollback(&reader->builder, *(Mark *)begin);
+    return read_list(reader, AT_CHANGES, 1, read_change, &items);
 }
 
 static bool read_entry(Reader *reader, JsonKind kind)
 {
-    enum { ID, CHANGES };
-    static const Str names[] = {[ID] = STR_INIT("id"), [CHANGES] = STR_INIT("changes")};
+    static const Known known[] = {
+        {STR_INIT("id"), read_scalar, offsetof(Envelope, scalar)},
+        {STR_INIT("changes"), read_changes, offsetof(Envelope, begin)},
+    };
     if (kind == JSON_NULL) {
         return skip_value(reader);
     }
     if (kind != JSON_OBJECT) {
         return quarantine_next(reader, AT_ENTRY);
     }
-    Scalar id = {0};
-    Mark mark = builder_mark(&reader->builder);
-    int index = UNKNOWN;
+    Envelope entry = {.begin = builder_mark(&reader->builder)};
     reader->account = builder_add_account(&reader->builder);
-    if (!reader->account) {
+    if (!reader->account || !READ_MEMBERS(reader, known, &entry)) {
         return false;
     }
-    json_enter(&reader->scan, JSON_OBJECT);
-    while (NEXT_MEMBER(reader, names, &index)) {
-        bool ok, items;
-        switch (index) {
-        case ID:
-            ok = read_scalar(reader, &id);
-            break;
-        case CHANGES:
-            builder_rollback(&reader->builder, mark);
-            ok = read_list(reader, AT_CHANGES, 1, read_change, &items);
-            break;
-        default:
-            ok = skip_value(reader);
-        }
-        if (!ok) {
-            return false;
-        }
-    }
-    reader->account->id = id.value;
-    return !json_failed(&reader->scan) && finish_scalar(reader, &id, AT_ENTRY_ID);
+    reader->account->id = entry.scalar.value;
+    return finish_scalar(reader, &entry.scalar, AT_ENTRY_ID);
+}
+
+static bool read_entries(Reader *reader, void *begin)
+{
+    bool items;
+    builder_rollback(&reader->builder, *(Mark *)begin);
+    return read_list(reader, AT_ENTRIES, 0, read_entry, &items);
 }
 
 static bool read_payload(Reader *reader)
 {
-    enum { OBJECT, ENTRY };
-    static const Str names[] = {[OBJECT] = STR_INIT("object"), [ENTRY] = STR_INIT("entry")};
-    Scalar object = {0};
-    Mark mark = builder_mark(&reader->builder);
-    int index = UNKNOWN;
-    json_enter(&reader->scan, JSON_OBJECT);
-    while (NEXT_MEMBER(reader, names, &index)) {
-        bool ok, items;
-        switch (index) {
-        case OBJECT:
-            ok = read_scalar(reader, &object);
-            break;
-        case ENTRY:
-            builder_rollback(&reader->builder, mark);
-            ok = read_list(reader, AT_ENTRIES, 0, read_entry, &items);
-            break;
-        default:
-            ok = skip_value(reader);
-        }
-        if (!ok) {
-            return false;
-        }
+    static const Known known[] = {
+        {STR_INIT("object"), read_scalar, offsetof(Envelope, scalar)},
+        {STR_INIT("entry"), read_entries, offsetof(Envelope, begin)},
+    };
+    Envelope payload = {.begin = builder_mark(&reader->builder)};
+    if (!READ_MEMBERS(reader, known, &payload)) {
+        return false;
     }
-    reader->builder.payload->object = object.value;
-    return !json_failed(&reader->scan) && finish_scalar(reader, &object, AT_OBJECT);
+    reader->builder.payload->object = payload.scalar.value;
+    return finish_scalar(reader, &payload.scalar, AT_OBJECT);
 }
 
 bool json_decode(Str body, Arena *arena, Payload *ret, Error *reterr)
