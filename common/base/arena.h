@@ -1,9 +1,9 @@
 /*
  * Memory with the lifetime of one request.
  *
- * Everything that a request needs is carved off one arena and given back at once by arena_reset(),
- * so that no path through the decoders has anything to free. A small block stays for the next
- * request; blocks that a big body needed go back to the system.
+ * Everything that a request needs is carved off one arena and given back at once by
+ * arena_reset(), so that no path through the decoders has anything to free. A small block stays
+ * for the next request; blocks that a big body needed go back to the system.
  */
 #ifndef TICKSTREAM_ARENA_H
 #define TICKSTREAM_ARENA_H
@@ -20,8 +20,9 @@ Arena *arena_new(void);
 void *arena_alloc(Arena *arena, size_t size);
 
 /*
- * Makes a block of the arena longer: the old_size bytes at ptr are kept. In place when the block is
- * the newest, else by a copy. ptr may be NULL. NULL on failure; the old block stays valid.
+ * Makes a block of the arena longer: the old_size bytes at ptr are kept. In place when
+ * the block is the newest, else by a copy. ptr may be NULL. NULL on failure; the old
+ * block stays valid.
  */
 void *arena_grow(Arena *arena, void *ptr, size_t old_size, size_t new_size);
 
@@ -29,9 +30,9 @@ void *arena_grow(Arena *arena, void *ptr, size_t old_size, size_t new_size);
 void *arena_list_double(Arena *arena, void *list, size_t *room, size_t item_size);
 
 /*
- * Makes room for one more item in a list of the arena that has `count` of them and room for *room.
- * The list, perhaps moved, or NULL: no memory, and nothing has changed. A new list is NULL with
- * room 0.
+ * Makes room for one more item in a list of the arena that has `count` of them and room for
+ * *room. The list, perhaps moved, or NULL: no memory, and nothing has changed. A new list is
+ * NULL with room 0.
  */
 static inline void *arena_list_grow(Arena *arena, void *list, size_t count, size_t *room,
                                     size_t item_size)

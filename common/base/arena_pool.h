@@ -21,13 +21,14 @@ typedef struct {
 Arena *arena_pool_take(ArenaPool *pool);
 
 /*
- * Takes an arena back with all that it holds; takes NULL. After a large request memory is returned
- * to the system at once: else a few of them, one after the other, would leave the process that big.
+ * Takes an arena back with all that it holds; takes NULL. After a large request memory is
+ * returned to the system at once: else a few of them, one after the other, would leave the
+ * process that big.
  */
 void arena_pool_give(ArenaPool *pool, Arena *arena);
 
-/* Frees the arenas that are in the pool; those that were taken stay with their takers. The pool is
- * empty then, and can be used again. */
+/* Frees the arenas that are in the pool; those that were taken stay with their takers. The pool
+ * is empty then, and can be used again. */
 void arena_pool_close(ArenaPool *pool);
 
 #endif

@@ -1,6 +1,9 @@
 /*
  * A byte buffer on the heap that outlives requests: the commands of one turn of the loop.
- * Appending is two steps, so that a command of many parts checks for room once.
+ *
+ * Appending is two steps, so that a command of many parts checks for room once: buffer_reserve(),
+ * which may move ptr, then writing at ptr + len and adding to len. A new buffer is {0}; its owner
+ * ends it with buffer_free().
  */
 #ifndef TICKSTREAM_BUFFER_H
 #define TICKSTREAM_BUFFER_H

@@ -5,8 +5,8 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-static EVP_MD_CTX *sha256_context; /* of this process; its algorithm is looked up once, which costs
-                                      more than a hash */
+/* Of this process. Its algorithm is looked up once, since that costs more than a hash. */
+static EVP_MD_CTX *sha256_context;
 
 bool sha256(Str data, unsigned char ret[SHA256_BYTES])
 {

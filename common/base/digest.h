@@ -25,8 +25,8 @@ HmacKey *hmac_key_free(HmacKey *key);
 /* Equality in a time that does not depend on where the bytes differ. */
 bool digest_eq(const unsigned char a[SHA256_BYTES], const unsigned char b[SHA256_BYTES]);
 
-/* Equality of two texts in a time that depends on neither's bytes nor on the length of `expected`.
- */
+/* Equality of two texts, in a time that depends neither on their bytes nor on the
+ * length of `expected`. */
 bool secret_eq(Str given, Str expected);
 
 /* Frees what sha256() keeps between calls. */

@@ -1,8 +1,8 @@
 /*
  * What went wrong, named by what the answer should be about.
  *
- * Leaf code fills an Error and returns false; nobody logs or answers on the way up. The one place
- * that turns an ErrorCode into an answer's status is http/status.c.
+ * Leaf code fills an Error and returns false; what is between leaf and answer passes it on and
+ * logs nothing. The one place that turns an ErrorCode into an answer's status is http/status.c.
  */
 #ifndef TICKSTREAM_ERROR_H
 #define TICKSTREAM_ERROR_H
@@ -32,12 +32,13 @@ typedef struct {
     int kind;            /* of ERROR_MALFORMED, in the words of who says it: a Reason of payload/ */
     size_t line, column; /* of the body, from 1; 0 = not known. The column counts bytes */
     size_t offset;       /* bytes from the start of the body; meaningful when line is */
-    char text[LIMIT_TEXT]; /* one sentence without position, without anything secret, without bytes
-                              of the body */
+
+    /* One sentence without position, without anything secret, without bytes of the body. */
+    char text[LIMIT_TEXT];
 } Error;
 
-/* Fills *reterr and returns false, so that a leaf can `return error_set(...)`. The text is a printf
- * format. */
+/* Fills *reterr, whose text is a printf format, and returns false: a leaf ends
+ * with `return error_set(...)`. */
 bool error_set(Error *reterr, ErrorCode code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -51,8 +52,8 @@ bool error_no_memory(Error *reterr);
 /* Adds line, column and offset of the byte at `offset` of body. */
 void error_locate(Error *error, Str body, size_t offset);
 
-/* The text with its position, e.g. "expected ',' (line 3, column 14, byte 120)". Returns the length
- * written. */
+/* The text with its position: "expected ',' (line 3, column 14, byte 120)". Returns the length
+ * that was written. */
 size_t error_describe(const Error *error, char *buf, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Every number that a stranger can reach, with its reason. What is over a limit is refused with a
- * clear answer (413, 503) or, for a body that was signed, kept whole in quarantine: never dropped
- * silently.
+ * clear answer (413, 503), or kept whole in quarantine when it was signed; nothing is dropped
+ * without a word.
  */
 #ifndef TICKSTREAM_LIMITS_H
 #define TICKSTREAM_LIMITS_H
@@ -11,18 +11,18 @@ enum {
        is 3 MiB. */
     LIMIT_BODY_MAX = 32 << 20,
 
-    /* Nesting of a JSON or XML document, the root is 1. The payload needs 10; 128 leaves room for
-       unknown members. */
+    /* Nesting of a JSON or XML document, the root is 1. The payload needs 10; the rest is room
+       for members that are unknown. */
     LIMIT_DEPTH = 128,
 
-    /* Entries + changes + statuses of one body. Meta sends at most 1000 updates. 50,000 cost 6 MB
-       of arena. */
+    /* Entries + changes + statuses of one body, and errors of one status. Meta sends at most 1000
+       updates. 50,000 cost 6 MB of arena. */
     LIMIT_ITEMS = 50000,
 
     /*
-     * What the commands of one body may occupy. Every entry repeats its envelope, so a hostile body
-     * could grow by a factor of thousands; an honest one grows by less than 4 (3 MiB of minimal
-     * statuses become 10 MB).
+     * What the commands of one body may occupy. Every entry repeats its envelope, so a hostile
+     * body could grow by a factor of thousands; an honest one grows by less than 4 (3 MiB of
+     * minimal statuses become 10 MB).
      */
     LIMIT_COMMANDS = 32 << 20,
 
@@ -36,8 +36,8 @@ enum {
     /* Length of one known form name: the longest that means something has about 100 characters. */
     LIMIT_FORM_NAME = 1024,
 
-    /* Largest index in a form name; below LIMIT_ITEMS nothing is cut, above it nothing could fill
-       the list. */
+    /* Largest index in a form name: longer lists are refused by LIMIT_ITEMS, lists
+       with gaps too. */
     LIMIT_FORM_INDEX = LIMIT_ITEMS,
 
     /* hub.challenge: Meta's has 10 digits. The query string: nginx's own limit for a request line
@@ -52,12 +52,11 @@ enum {
     LIMIT_SECRETS = 16,
     LIMIT_CONFIG_VALUE = 4096,
 
-    /* Requests of one worker that wait for Redis; more is answered 503. At 50,000/s this is 80 ms
-       of backlog. */
+    /* Requests of one worker that wait for Redis; more is answered 503. At 50,000 requests a
+       second this is a backlog of 80 ms. */
     LIMIT_REQUESTS_IN_FLIGHT = 4096,
 
-    /* Bytes that these requests hold. Over it a new request is answered 503 until some have left.
-     */
+    /* Bytes that these requests hold; over it others are answered 503 until some have left. */
     LIMIT_BYTES_IN_FLIGHT = 128 << 20,
 
     /* Seconds that a FastCGI peer may need to hand over one request; then its connection is cut. */
@@ -72,8 +71,8 @@ enum {
     LIMIT_RECEIVE_MS = 10000,
     LIMIT_RECEIVE_RATE = 4096,
 
-    /* Bytes of all parameters of one FastCGI request: nginx's are a few KiB, of which the client's
-       headers, at most 32 KiB there, are the largest part. */
+    /* Bytes of all parameters of one FastCGI request: nginx's are a few KiB, of which the
+       client's headers, at most 32 KiB there, are the largest part. */
     LIMIT_FCGI_PARAMS = 128 << 10,
 
     /* Bytes of one management record (FCGI_GET_VALUES), which has three short names. */
@@ -90,12 +89,13 @@ enum {
     /* Kept by the command buffer between writes. */
     LIMIT_BUFFER_KEPT = 1 << 20,
 
-    /* Bytes of commands that wait to leave for Redis when it takes them slower than they come; more
-       is answered 503. Twice LIMIT_COMMANDS, so that the largest body is not refused on its own. */
+    /* Bytes of commands that wait to leave for Redis when it takes them slower than they
+       come; more is answered 503. Twice LIMIT_COMMANDS, so that the largest body is not
+       refused on its own. */
     LIMIT_UNSENT = 64 << 20,
 
-    /* Elements and bytes of one reply of Redis. The longest that is asked for is a page of entries;
-       a server that sends more has lost its way, and its connection is closed. */
+    /* Elements and bytes of one reply of Redis. The longest that is asked for is a page of
+       entries; a server that sends more has lost its way, and its connection is closed. */
     LIMIT_REPLY_ITEMS = 1 << 16,
     LIMIT_REPLY_BYTES = 64 << 20,
 
@@ -109,11 +109,11 @@ enum {
     LIMIT_XML_DICT = 1 << 20,
 
     /*
-     * libxml2 2.9 compares each attribute of a tag with all others, each prefix with all namespaces
-     * in scope, and keeps names in a table that stops growing at 4608 chains. Without these limits
-     * a body of 3 MB can keep it busy for half a minute, with them for a tenth of a second: bytes
-     * of one tag, namespaces declared, and distinct names in a body of more than 64 KiB (a smaller
-     * one cannot have many more).
+     * libxml2 2.9 compares each attribute of a tag with all others, each prefix with all
+     * namespaces in scope, and keeps names in a table that stops growing at 4608 chains.
+     * Without these limits a body of 3 MB can keep it busy for half a minute, with them for a
+     * tenth of a second: bytes of one tag, namespaces declared, and distinct names in a body of
+     * more than 64 KiB (a smaller one cannot have many more).
      */
     LIMIT_XML_TAG = 4096,
     LIMIT_XML_NAMESPACES = 64,

@@ -78,7 +78,7 @@ static void write_line(LogLevel level, unsigned left_out, const char *format, va
     }
     size_t room = sizeof(line) - 1;
     ssize_t written = write(STDERR_FILENO, line, (size_t)n < room ? (size_t)n : room);
-    (void)written; /* there is nowhere to tell it */
+    (void)written; /* there is nowhere to report a failure */
 }
 
 void log_line(LogLevel level, const char *format, ...)

@@ -1,6 +1,7 @@
 /*
- * Log lines for the person on call: to stderr, logfmt or JSON, one write each.
- * Never logged: secrets, bodies, phone numbers, message ids. Texts from outside are cut and quoted.
+ * Log lines for the person on call: to stderr, logfmt or JSON, one write each. Never logged:
+ * secrets, bodies, phone numbers, message ids. Texts from outside are quoted; a line's text is cut
+ * after 511 bytes. A line that cannot be written is lost.
  */
 #ifndef TICKSTREAM_LOG_H
 #define TICKSTREAM_LOG_H
@@ -15,8 +16,8 @@ typedef enum { LOG_LOGFMT, LOG_JSON, LOG_FORMATS } LogFormat;
 extern const char *const log_level_names[LOG_LEVELS];
 extern const char *const log_format_names[LOG_FORMATS];
 
-/* What is logged, and how. process names this process in every line: "master", "worker 1"; borrowed
- * for ever. */
+/* What is logged, and how. process names this process in every line: "master", "worker 1"; it is
+ * borrowed for the life of the process. */
 void log_setup(LogLevel level, LogFormat format);
 void log_name_process(const char *process);
 
@@ -25,7 +26,7 @@ void log_line(LogLevel level, const char *format, ...) __attribute__((format(pri
 
 /*
  * For lines that a stranger can cause: at most one a second from each place in the code; the next
- * one that is written tells how many were left out. *site is static at the place, zero at first.
+ * one that is written says how many were left out. *site is static at the place, zero at first.
  */
 typedef struct {
     int64_t second;

@@ -88,7 +88,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     Watch *watch = OWNER_OF(poll, Watch, uv);
     int happened =
         (events & UV_READABLE ? LOOP_READABLE : 0) | (events & UV_WRITABLE ? LOOP_WRITABLE : 0);
-    /* libuv stops the handle after an error: the owner meets it in his next read. */
+    /* libuv stops the handle after an error, which the owner's next read or write will return. */
     if (status != 0) {
         happened = watch->wanted;
         watch->wanted = 0;
@@ -257,7 +257,7 @@ static void close_handle(uv_handle_t *handle, void *unused)
 
 Loop *loop_free(Loop *loop)
 {
-    /* A look-up may take its time, and the process is about to end: the loop is left to it. */
+    /* A look-up may take long, and the process is about to end. */
     if (loop && loop->resolutions == 0) {
         uv_walk(&loop->uv, close_handle, NULL);
         uv_run(&loop->uv, UV_RUN_DEFAULT);

@@ -5,9 +5,9 @@
  *     {
  *         Worker *worker = OWNER_OF(timer, Worker, timer);
  *
- * Nothing depends on the member's position in the struct. The pointer may also be the void *arg of
- * a callback; any other type than the member's does not compile. A pointer to const leads to a
- * const owner only: OWNER_OF(pointer, const Worker, timer).
+ * Nothing depends on the member's position in the struct. The pointer may also be the void *arg
+ * of a callback; any other type than the member's does not compile. A pointer to const leads to
+ * a const owner only: OWNER_OF(pointer, const Worker, timer).
  */
 #ifndef TICKSTREAM_OWNER_H
 #define TICKSTREAM_OWNER_H
@@ -20,7 +20,7 @@
          const void *: owner_of_const)(OWNER_MEMBER(pointer, Type, member),                        \
                                        offsetof(Type, member)))
 
-/* The pointer; const when it or the owner is, and an error when it is not one to such a member. */
+/* The pointer: const when it or the owner is, and an error when its type is not the member's. */
 #define OWNER_MEMBER(pointer, Type, member) (1 ? (pointer) : &((Type *)0)->member)
 
 static inline void *owner_of(void *member, size_t offset)

@@ -1,9 +1,9 @@
 /*
  * Borrowed text.
  *
- * A Str is a pointer and a length, never an owner: it is valid as long as what it was cut from (a
- * request's body, its arena, a constant). It may hold NUL bytes and is not terminated by one. ptr
- * == NULL means "absent", which differs from the empty text.
+ * A Str is a pointer and a length, never an owner: it is valid as long as what it was cut from
+ * (a request's body, its arena, a constant). It may hold NUL bytes and is not terminated by
+ * one. When ptr is NULL it is absent, which is not the same as empty.
  */
 #ifndef TICKSTREAM_STR_H
 #define TICKSTREAM_STR_H
@@ -17,8 +17,8 @@ typedef struct {
     size_t len;      /* bytes */
 } Str;
 
-/* A constant text, in an expression or in the initializer of a static table; the argument must be a
- * string literal. */
+/* A constant text, in an expression or in the initializer of a static table. The argument is
+ * a string literal. */
 #define STR(literal) ((Str)STR_INIT(literal))
 #define STR_INIT(literal)                                                                          \
     {                                                                                              \
@@ -53,8 +53,8 @@ static inline bool ascii_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* White space of JSON, XML and text around numbers; HTTP and the configuration know only blanks and
- * tabs, see str_trim(). */
+/* White space of JSON, XML and text around numbers; HTTP and the configuration know only blanks
+ * and tabs, see str_trim(). */
 static inline bool ascii_is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -103,9 +103,9 @@ static inline bool str_starts_with(Str s, Str prefix)
 }
 
 /*
- * Takes the part before the first separator off the front of *rest and returns it; the separator is
- * dropped. The last part leaves *rest absent, so `while (rest.ptr) part = str_split(&rest, ',')`
- * sees every part.
+ * Takes the part before the first separator off the front of *rest and returns it; the
+ * separator is dropped. The last part leaves *rest absent, so every part is seen by
+ * `while (rest.ptr) part = str_split(&rest, ',')`.
  */
 static inline Str str_split(Str *rest, char separator)
 {

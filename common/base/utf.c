@@ -27,7 +27,7 @@ size_t utf8_sequence(const char *s, size_t room)
     return overlong || surrogate || too_large ? 0 : len;
 }
 
-/* Are these 32 bytes ASCII? */
+/* true: these 32 bytes are ASCII. */
 static bool is_ascii(const char *bytes)
 {
     uint64_t words[4];

@@ -10,19 +10,17 @@
 
 #define UTF_REPLACEMENT 0xFFFDu
 
-/* The length (1..4) of the well-formed UTF-8 sequence at s, at most `room` bytes long; 0 when there
- * is none. */
+/* The length (1..4) of the well-formed UTF-8 sequence in the first `room` bytes at s; 0: none. */
 size_t utf8_sequence(const char *s, size_t room);
 
-/* The offset of the first byte that is not part of well-formed UTF-8; the length when there is
- * none. */
+/* The offset of the first byte that is not part of well-formed UTF-8, or the length of s. */
 size_t utf8_find_invalid(Str s);
 
-/* Is the whole text well-formed UTF-8? */
+/* true: the whole text is well-formed UTF-8. */
 bool utf8_is_valid(Str s);
 
-/* Writes a code point (not a surrogate, at most 0x10FFFF) to buf, which has room for 4; returns the
- * bytes written. */
+/* Writes a code point (no surrogate, at most 0x10FFFF) to buf, which has room for 4 bytes;
+ * returns how many were written. */
 size_t utf8_encode(uint32_t code_point, char *buf);
 
 /*

@@ -110,7 +110,7 @@ static void test_level(void **state)
     assert_non_null(strstr(lines, "four"));
 }
 
-/* Of many lines from one place few are written, and the next one tells of those left out. */
+/* Of many lines from one place few are written, and the next one counts those left out. */
 static void test_rarely(void **state)
 {
     (void)state;
