@@ -33,8 +33,7 @@ static bool find_format(Str name, Format *ret)
     return false;
 }
 
-/* The value of a parameter without its quotes. No charset that we know needs an escape inside them.
- */
+/* The value of a parameter without its quotes; no known charset needs an escape inside them. */
 static Str unquote(Str value)
 {
     if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"') {

@@ -1,10 +1,14 @@
 /*
- * The JSON form. Each read_ function reads one level of the payload and hands what it finds to the
- * builder.
+ * The JSON form. Each object has a table of the members that mean something, and what reads them;
+ * others are skipped, but for those of a status, which become its `extra`. Each read_ function
+ * reads one level of the payload and hands what it finds to the builder.
  *
  * Of members with the same name the last one counts. A list that is read a second time first takes
- * back what its predecessor added (builder_rollback), and a scalar of the wrong kind is only
+ * back what its predecessor has added (builder_rollback), and a scalar of the wrong kind is only
  * remembered until its object has ended, since a later one may replace it.
+ *
+ * A read_ function returns false when the scanner's error is set, and the body is given up. What is
+ * well-formed but of the wrong kind sets none: it goes to quarantine and reading goes on.
  */
 #include "payload/codec.h"
 #include "payload/json_scan.h"
@@ -138,9 +142,9 @@ static bool finish_scalar(Reader *reader, const Scalar *scalar, const char *plac
 }
 
 /*
- * Reads a list whose elements are read by read_element, which is told the kind of each. null and ""
- * are empty lists; anything else but an array goes to quarantine. *ret_items: was there anything at
- * all?
+ * Reads a list whose elements are read by read_element, which gets the kind of each. null and ""
+ * are empty lists; anything else but an array goes to quarantine. *ret_items: something was there,
+ * of whatever shape.
  */
 static bool read_list(Reader *reader, const char *place, int level,
                       bool (*read_element)(Reader *, JsonKind), bool *ret_items)
@@ -199,8 +203,8 @@ static int compare_names(const void *left, const void *right)
     return order ? order : a < b ? -1 : a > b;
 }
 
-/* Blanks the earlier of members with the same name, in a time that a hostile body cannot make
- * quadratic. */
+/* Empties the names of the earlier of members with the same name. By sorting, so that no body
+ * makes it quadratic. */
 static bool drop_repeated_members(Reader *reader)
 {
     size_t count = reader->member_count;
@@ -255,8 +259,7 @@ static bool join_members(Reader *reader, Str *ret)
 
 /* The status */
 
-/* recipient_id of a status' `message`, which older senders have instead of one in the status
- * itself. */
+/* recipient_id of a status' `message`: older senders have it there instead of in the status. */
 static bool read_message_recipient(Reader *reader, const JsonValue *message, Str *ret)
 {
     static const Known known[] = {{STR_INIT("recipient_id"), read_scalar, 0}};
@@ -285,8 +288,8 @@ static bool fall_back_to_message(Reader *reader, StatusUpdate *status)
     return true;
 }
 
-/* `errors`: an array that is not empty is kept as it is; null, "" and [] are none; anything else is
- * wrong. */
+/* `errors`: an array that is not empty is kept as it is; null, "" and [] are none; anything else
+ * is of the wrong kind. */
 static bool read_errors(Reader *reader, void *to)
 {
     Scalar *ret = to;
@@ -384,8 +387,7 @@ typedef struct {
     Metadata metadata;
 } Value;
 
-/* metadata that is an object is read, null and "" are none, anything else is remembered as wrong.
- */
+/* metadata: an object is read, null and "" are none, anything else is remembered as wrong. */
 static bool read_metadata(Reader *reader, void *to)
 {
     static const Known known[] = {

@@ -14,7 +14,7 @@ static bool fail(JsonScanner *scan, const char *at, Reason reason, const char *t
                      (size_t)(at - scan->begin));
     }
     scan->pos = scan->end;
-    scan->first = false; /* nor does a container begin here any more */
+    scan->first = false; /* the next item needs a comma, and there is none at the end */
     return false;
 }
 
@@ -30,8 +30,7 @@ void json_begin(JsonScanner *scan, Str text, Error *error)
         .begin = text.ptr, .pos = text.ptr, .end = text.ptr + text.len, .error = error};
 }
 
-/* Passes a run of white space: in an indented text a line end and some spaces, 16 bytes at a time.
- */
+/* Passes white space 16 bytes at a time: in an indented text it is a line end and some blanks. */
 static const char *skip_run(const char *p, const char *end)
 {
 #ifdef __SSE2__
@@ -95,8 +94,7 @@ static inline const char *find_special(const char *p, const char *end)
         uint64_t word;
         memcpy(&word, p, sizeof(word));
         uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
-        /* (x - 1) & ~x has the high bit set for a zero byte; (x - 0x20) & ~x for a byte below 0x20
-         */
+        /* (x - 1) & ~x has the high bit of a zero byte set, (x - 0x20) & ~x that of one < 0x20. */
         uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
                          ((word - ones * 0x20) & ~word) | word;
         if (found & highs) {
@@ -279,8 +277,7 @@ static const char *pass_name(JsonScanner *scan, const char *p, JsonValue *ret)
     return skip_space(p + 1, scan->end);
 }
 
-/* Which of the open containers are objects, one bit each: what skipping needs instead of recursion.
- */
+/* Which of the open containers are objects, one bit each: skipping does without recursion. */
 typedef struct {
     uint64_t bits[(LIMIT_DEPTH + 63) / 64];
 } KindStack;
@@ -297,8 +294,11 @@ static bool top_is_object(const KindStack *stack, unsigned depth)
     return stack->bits[(depth - 1) / 64] >> ((depth - 1) % 64) & 1;
 }
 
-/* Goes to the next value within the containers above `base`: closes what ends here. *ret_done: all
- * are closed. */
+/*
+ * Goes to the next value in the containers deeper than `base`, and leaves those that end before
+ * it; when all have ended, to the end of the last. first: the innermost has just begun. NULL
+ * after an error.
+ */
 static const char *pass_to_next(JsonScanner *scan, const char *p, const KindStack *stack,
                                 unsigned base, bool first)
 {
@@ -403,8 +403,8 @@ bool json_enter(JsonScanner *scan, JsonKind kind)
     return true;
 }
 
-/* Stands before the next item of the innermost container, or leaves it: then NULL, with or without
- * an error. */
+/* Goes to the next item of the innermost container; NULL when there is none, which leaves the
+ * container, or after an error. */
 static const char *next_item(JsonScanner *scan, char close, const char *expected)
 {
     const char *p = skip_space(scan->pos, scan->end);
@@ -517,8 +517,8 @@ static char unescape_letter(char letter)
     }
 }
 
-/* An escape is never shorter than what it stands for, so the result fits into the space of the
- * text. */
+/* The text without escapes, in out. An escape is never shorter than what it stands for, so that
+ * text.len bytes are room enough. */
 static Str unescape(Str text, char *out)
 {
     const char *p = text.ptr, *end = text.ptr + text.len;

@@ -45,15 +45,15 @@ typedef struct {
     Error *error;
 } JsonScanner;
 
-/* Starts before the document's value. text and error are borrowed for the scanner's life; error is
- * cleared. */
+/* Stands before the document's value. text and error are borrowed for the scanner's life. *error is
+ * cleared now; where the text is not JSON it becomes ERROR_MALFORMED with reason and position. */
 void json_begin(JsonScanner *scan, Str text, Error *error);
 
-/* The kind of the next value, told by its first byte; false at the end of the text or where no
- * value starts. */
+/* The kind of the next value, by its first byte; false at the end of the text and where
+ * no value begins. */
 bool json_peek(JsonScanner *scan, JsonKind *ret);
 
-/* Goes into the next value, which must be an array or object as json_peek() has told. */
+/* Goes into the next value, which must be an array or object as json_peek() has found. */
 bool json_enter(JsonScanner *scan, JsonKind kind);
 
 /*
@@ -72,7 +72,7 @@ bool json_value(JsonScanner *scan, JsonValue *ret);
 /* Ends the document: true when nothing but white space follows and no error stands. */
 bool json_end(JsonScanner *scan);
 
-/* Did the last false mean an error rather than the end of a container? */
+/* true: the last false meant an error, not the end of a container. */
 static inline bool json_failed(const JsonScanner *scan)
 {
     return scan->error->code != ERROR_NONE;

@@ -19,8 +19,7 @@ static bool count_item(Builder *builder)
     return true;
 }
 
-/* Makes room for one more item in a list of the arena; returns the list, or NULL with the error
- * set. */
+/* Makes room for one more item in a list; returns the list, or NULL with the error set. */
 static void *list_grow(Builder *builder, void *list, size_t count, size_t *room, size_t item_size)
 {
     void *grown = arena_list_grow(builder->arena, list, count, room, item_size);
@@ -77,8 +76,8 @@ static bool append_status(Builder *builder, const StatusUpdate *status)
     return true;
 }
 
-/* The JSON Pointer of a place: every '#' becomes the next of the builder's indexes. Absent on
- * failure. */
+/* The JSON Pointer of a place, every '#' being the next of the builder's indexes.
+ * Absent: no memory. */
 static Str render_pointer(const Builder *builder, const char *place)
 {
     Text text = text_begin(builder->arena);

@@ -4,10 +4,10 @@
  *   payload ── entry[] ── changes[] ── value ── statuses[]
  *   object     id         field        messaging_product, metadata
  *
- * The tree is kept flat: what a body yields are statuses, quarantined elements and changes without
- * statuses, each list in body order; a status points at the change (and so the entry) that it came
- * with. Envelope members that follow their statuses in the body are simply filled in later. All of
- * it is the arena's, texts may be borrowed from the body. Source:
+ * The tree is kept flat: what a body yields are statuses, quarantined elements and changes
+ * without statuses, each list in body order; a status points at the change (and so the entry)
+ * that it came with. Envelope members that follow their statuses in the body are simply filled
+ * in later. All of it is the arena's, texts may be borrowed from the body. Source:
  * developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
  */
 #ifndef TICKSTREAM_PAYLOAD_H
@@ -69,8 +69,8 @@ typedef struct {
     size_t event_count;
 } Payload;
 
-/* The names of the quarantine places that codecs share. '#' stands for the builder's indexes,
- * outermost first. */
+/* The names of the places that codecs quarantine. '#' stands for the builder's indexes,
+ * the outermost first. */
 #define AT_OBJECT "/object"
 #define AT_ENTRIES "/entry"
 #define AT_ENTRY "/entry/#"
@@ -106,8 +106,7 @@ typedef struct {
     size_t statuses, quarantined, events;
 } Mark;
 
-/* Empties *payload and prepares the builder; all four are borrowed until the payload is complete.
- */
+/* Empties *payload and prepares the builder. All are borrowed until the payload is complete. */
 void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *error);
 
 /* A new, empty entry or change; NULL on failure. */
@@ -144,8 +143,7 @@ bool builder_finish_change(Builder *builder, const Change *change, Mark mark, St
 
 Mark builder_mark(const Builder *builder);
 
-/* Drops what was added after mark: the earlier of two members with the same name leaves no trace.
- */
+/* Drops what was added after mark: of two members with the same name the first leaves no trace. */
 void builder_rollback(Builder *builder, Mark mark);
 
 /* A payload that is nothing but the quarantined body. error says why. false = no memory. */

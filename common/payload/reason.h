@@ -6,10 +6,8 @@
 
 #include "base/error.h"
 
-/*
- * Why a body or an element is not stored as a status. The words are part of the stream contract
- * (field `reason` of the quarantine stream): never renamed, only added to.
- */
+/* Each has a word, which is part of the stream contract (field `reason` of the quarantine stream):
+ * words are added, never renamed. */
 typedef enum {
     REASON_NONE,
     REASON_SYNTAX,         /* the body does not follow the grammar of its media type */

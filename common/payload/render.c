@@ -2,8 +2,8 @@
 
 #include "base/text.h"
 
-/* A member of an object under construction, unless it is absent. as_json: the value is JSON text
- * already. */
+/* Adds a member to the object that text has begun, unless it is absent. as_json: the value is
+ * JSON text itself. */
 static void add_member(Text *text, const char *name, Str value, bool as_json)
 {
     if (!value.ptr) {

@@ -10,19 +10,19 @@
 
 typedef struct Verifier Verifier;
 
-/* Knows up to LIMIT_SECRETS secrets, any of which may have signed; none may be empty. NULL on
- * failure. */
+/* For up to LIMIT_SECRETS secrets, any of which may have signed; none may be empty. The texts are
+ * borrowed for the call. NULL on failure. */
 Verifier *verifier_new(const Str *secrets, size_t count);
 
 /*
- * Is `header` the signature of body? header is the value of X-Hub-Signature-256, absent when there
- * was none; a repeated header must come joined or as an unparsable text, and fails. false with
- * ERROR_UNSIGNED, whose text tells missing, malformed and wrong apart; or with ERROR_NO_MEMORY.
+ * Checks that header is the signature of body: the value of X-Hub-Signature-256, absent
+ * when there was none; a repeated header must come joined or as an unparsable text, and
+ * fails. false with ERROR_UNSIGNED, whose text says whether it is missing, malformed or
+ * wrong; or with ERROR_NO_MEMORY.
  */
 bool signature_verify(Verifier *verifier, Str header, Str body, Error *reterr);
 
-/* Reads `sha256=` and 64 hex digits in any case, nothing else; false when header is anything else.
- */
+/* Reads `sha256=` and 64 hex digits in any case; false when header is anything else. */
 bool signature_parse(Str header, unsigned char ret[SHA256_BYTES]);
 
 /* Takes NULL; returns NULL. */

@@ -1,3 +1,14 @@
+/*
+ * How libxml2's push parser is driven.
+ *
+ * A Parse lives for one call. What libxml2 meets becomes the caller's events until something is
+ * wrong: then `failed` is set, once, together with the error. libxml2 may call on even so: whatever
+ * comes then only stops the parser again. Events may stop it themselves, its own errors may not
+ * (on_error), since it still uses its input then; the next event does.
+ *
+ * The parser is the process'. Between calls its events find no_parse, which has failed. That memory
+ * ran out is known from out_of_memory alone, and then the parser is not used again.
+ */
 #include "payload/xml_parser.h"
 
 #include "base/utf.h"
@@ -313,7 +324,7 @@ static size_t chunk_size(Str rest)
     return cut ? (size_t)(cut - rest.ptr) : rest.len;
 }
 
-/* Runs the body through the parser; true when it is a whole document and nobody objected. */
+/* Runs the body through the parser; true: it is a whole document, and no event refused it. */
 static bool run(Parse *parse)
 {
     xmlParserCtxtPtr parser = parse->parser;
@@ -355,7 +366,8 @@ static Str find_encoding(Str body)
     return str_split(&rest, mark);
 }
 
-/* Names of what arrives here as UTF-8: that, a part of it, and what was transcoded to it. */
+/* The encodings that a document may declare: UTF-8, ASCII, which is a part of it, and UTF-16, which
+ * has become UTF-8 before. */
 static bool is_known_encoding(Str name)
 {
     static const Str names[] = {STR_INIT("utf-8"),   STR_INIT("utf8"),   STR_INIT("us-ascii"),
@@ -386,9 +398,8 @@ static size_t tag_length(Str text)
     return text.len;
 }
 
-/* The offset of the first tag longer than LIMIT_XML_TAG, or the length. A tag ends before the next
- * `<`.
- */
+/* The offset of the first tag longer than LIMIT_XML_TAG, or the length of the body. A tag that
+ * is not closed ends before the next `<`. */
 static size_t find_long_tag(Str body)
 {
     size_t at = str_find(body, '<');
@@ -410,7 +421,7 @@ static bool refuse_at(Error *reterr, Str body, size_t offset)
     return false;
 }
 
-/* What is better known before the parser sees the body. */
+/* What must be known before the parser sees the body. */
 static bool check_body(Str body, Error *reterr)
 {
     size_t at = utf8_find_invalid(body);

@@ -22,7 +22,7 @@ typedef struct {
     /*
      * An element begins. name, borrowed until start() returns, comes without its prefix; uri is
      * its namespace or NULL, during one parse mostly the same pointer for the same namespace;
-     * null tells of i:nil="true" (or 1).
+     * null: it has i:nil="true" (or "1").
      */
     bool (*start)(void *context, const char *name, const char *uri, bool null);
 

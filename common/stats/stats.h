@@ -24,8 +24,8 @@ void stats_use(size_t slot);
 /* Adds n to a cell of a counter. */
 void stats_add(Stat stat, uint64_t n);
 
-/* Adds 1 to the value of a labelled counter; a value that the metric does not have is counted as
- * its last. */
+/* Adds 1 to the value of a labelled counter; a value that the metric does not have is counted
+ * as its last. */
 void stats_add_value(Stat counter, Str value);
 
 /* Adds a number, in the unit of its bounds, to a histogram. */

@@ -264,7 +264,7 @@ static void test_message(void **state)
     ASSERT_RULES(cases);
 }
 
-/* Changes that carry no status are told apart from those that are wrong. */
+/* Changes that carry no status are distinguished from those that are wrong. */
 static void test_ignored(void **state)
 {
     (void)state;
