@@ -1,3 +1,12 @@
+/*
+ * From texts to a Config, in four steps: texts are collected by name from the file and from the
+ * environment (Given); those that count are parsed by their rows of the table, in its order; what
+ * several settings must satisfy together is checked; the texts are freed. So a wrong value that
+ * another replaces does no harm, a wrong name always does.
+ *
+ * A Kind parses and prints the fields of one type; it finds the field by the row's offset and the
+ * limits in the row. Secrets alone keep memory of their own in the Config.
+ */
 #include "config.h"
 
 #include "base/text.h"
@@ -398,8 +407,8 @@ static bool bad(Error *reterr, const char *format, ...)
     return false;
 }
 
-/* Reads a whole text file of at most `most` bytes, terminated; NULL with *reterr on failure. A NUL
- * in it is one: a secret would be cut there. */
+/* Reads a whole text file of at most `most` bytes, terminated; NULL with *reterr on failure, which
+ * a NUL is too: a secret would end there. */
 static char *read_file(const char *name, const char *path, size_t most, Error *reterr)
 {
     FILE *file = fopen(path, "re");
@@ -419,8 +428,8 @@ static char *read_file(const char *name, const char *path, size_t most, Error *r
     return text;
 }
 
-/* The index of a setting by its name with prefix; *ret_is_file: with _FILE at the end. -1 =
- * unknown. */
+/* The index of a setting by its name with prefix, -1 when unknown; *ret_is_file: with _FILE
+ * at the end. */
 static int find_setting(Str name, bool *ret_is_file)
 {
     const Str prefix = STR(PREFIX), suffix = STR("_FILE");
@@ -550,7 +559,7 @@ static bool parse_all(const Given *given, Config *config, Error *reterr)
     return true;
 }
 
-/* What one setting alone cannot tell. */
+/* What only several settings together show. */
 static bool check_together(const Config *config, Error *reterr)
 {
     if (config->app_secrets.count == 0 && !config->allow_unsigned) {

@@ -292,8 +292,8 @@ static void test_secrets(void **state)
     config_free(config);
 }
 
-/* A secret that is missing, empty or unreadable starts nothing, and is told by name, not by value.
- */
+/* Without a secret, or with one that is empty or unreadable, nothing starts; the error has its name
+ * and not its value. */
 static void test_bad_secrets(void **state)
 {
     (void)state;
