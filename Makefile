@@ -222,8 +222,10 @@ install: all ## Install the program, the systemd units and the nginx files under
 	    > $(DESTDIR)$(UNIT_DIR)/tickstream.service
 	install -m 644 handler/package/tickstream.socket $(DESTDIR)$(UNIT_DIR)/tickstream.socket
 	install -m 644 nginx/*.conf $(DESTDIR)$(PREFIX)/share/tickstream/nginx
-	test -e $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf || \
-	    install -D -m 644 handler/package/tickstream.conf $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/tickstream/README.md
+	install -d $(DESTDIR)$(SYSCONFDIR)/tickstream
+	test -e $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf || sed 's|/etc/tickstream|$(SYSCONFDIR)/tickstream|g' \
+	    handler/package/tickstream.conf > $(DESTDIR)$(SYSCONFDIR)/tickstream/tickstream.conf
 
 clean: ## Remove everything that was built; the data of `make run` stays
 	$(Q)find build -mindepth 1 -maxdepth 1 ! -name run -exec rm -rf {} + 2>/dev/null || true

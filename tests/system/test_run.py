@@ -115,9 +115,9 @@ def test_a_port_in_use_is_told_first_and_a_free_one_with_it(folder):
 
 
 def test_a_full_redis_is_told_and_kept(make_run):
-    run = make_run(REDIS_MAXMEMORY="1mb").start()
+    run = make_run(REDIS_MAXMEMORY="64kb").start()
     wait_for(lambda: "make run REDIS_MAXMEMORY" in run.log_text(), "what to do", PATIENCE)
-    assert run.is_running() and "Redis is full (REDIS_MAXMEMORY=1mb)" in run.log_text()
+    assert run.is_running() and "Redis is full (REDIS_MAXMEMORY=64kb)" in run.log_text()
     assert " 503 " in run.paste("curl")
     wait_for(lambda: "OOM" in run.log_text(), "the program's own warning is shown", PATIENCE)
 

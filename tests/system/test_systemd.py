@@ -1,6 +1,7 @@
 """The units, and the program as systemd runs it: socket activation, readiness, watchdog, a restart under requests."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,9 @@ import threading
 import time
 
 import pytest
+
+from machine import machine     # noqa: F401  a fixture
+from stack import wait_for
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(TOP / os.environ.get("TICKSTREAM_BUILD", "build/gcc-release") / "tickstream")
@@ -159,3 +163,56 @@ def test_restart_refuses_nobody(manager):
             c.join()
     assert set(codes) == {0}
     assert manager.stop() == 0
+
+
+def documented(first_line):
+    """The block of the README's section that begins with this line, as it would be pasted."""
+    section = (TOP / "README.md").read_text().partition("## With systemd")[2].partition("\n## ")[0]
+    [block] = [b for b in re.findall(r"```sh\n(.*?)```", section, re.S) if b.startswith(first_line)]
+    return "set -e\n" + block
+
+
+SECRETS = "TICKSTREAM_APP_SECRET_FILE=/etc/tickstream/app_secret"
+
+
+@pytest.mark.release_only
+def test_what_the_readme_says_works_when_pasted(machine):    # noqa: F811
+    def paste(first_line, leave_out=""):
+        done = machine.run(documented(first_line).replace(leave_out, ""))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def is_active():
+        return machine.run("systemctl is-active tickstream.service").stdout.strip() == "active"
+
+    paste("sudo systemctl enable --now redis-server")
+    paste("tests/tools/deps.sh", leave_out="tests/tools/deps.sh build run && ")
+    assert is_active(), machine.run("journalctl -u tickstream -o cat").stdout
+    ready = SECRETS + " tickstream healthcheck"
+    wait_for(lambda: machine.run(ready).returncode == 0, "the service takes statuses")
+    assert machine.run("redis-cli CONFIG GET appendonly").stdout.split() == ["appendonly", "yes"]
+
+    paste("sudo TICKSTREAM_APP_SECRET_FILE")
+    paste("git pull", leave_out="git pull && ")
+    assert is_active()
+
+    conf = "/etc/tickstream/tickstream.conf"
+    check = re.search(r"^# +sudo (.*--check-config)$", (TOP / "handler/package/tickstream.conf").read_text(), re.M)[1]
+    before = machine.run("systemctl show -p MainPID --value tickstream; cat %s" % conf).stdout
+    machine.run("echo TICKSTREAM_WORKERS=many >>" + conf)
+    for refused in check, "systemctl reload tickstream":
+        assert machine.run(refused).returncode != 0
+    assert "must be auto" in machine.run("journalctl -u tickstream -o cat").stdout
+    assert machine.run(ready).returncode == 0
+    machine.run("sed -i '$d' " + conf)
+    assert machine.run(check).returncode == 0
+    assert machine.run("systemctl show -p MainPID --value tickstream; cat %s" % conf).stdout == before
+    assert machine.run(ready).returncode == 0
+
+
+@pytest.mark.release_only
+def test_a_missing_secret_is_not_tried_for_ever(machine):    # noqa: F811
+    assert machine.run("make install && rm -f /etc/tickstream/app_secret && systemctl daemon-reload").returncode == 0
+    assert machine.run("systemctl start tickstream.socket tickstream.service").returncode != 0
+    wait_for(lambda: machine.run("systemctl is-failed tickstream.service").stdout.strip() == "failed", "it gives up")
+    shown = machine.run("systemctl show -p NRestarts --value tickstream.service").stdout.strip()
+    assert shown == "0"

@@ -15,7 +15,8 @@ packages_of() {
         build) echo gcc libc6-dev make pkgconf libfcgi-dev libjansson-dev libhiredis-dev libxml2-dev libuv1-dev \
             libssl-dev ;;
         run) echo nginx redis-server redis-tools curl openssl ca-certificates ;;
-        test) echo libcmocka-dev python3 python3-pytest python3-redis nodejs node-redis systemd valgrind ;;
+        test) echo libcmocka-dev python3 python3-pytest python3-redis nodejs node-redis systemd systemd-container \
+            valgrind ;;
         lint) echo clang-format clang-tidy cppcheck ;;
         fuzz) echo clang libclang-rt-dev ;;
         bench) echo php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis ;;
