@@ -59,9 +59,6 @@ enum {
     /* Bytes that these requests hold; over it others are answered 503 until some have left. */
     LIMIT_BYTES_IN_FLIGHT = 128 << 20,
 
-    /* Seconds that a FastCGI peer may need to hand over one request; then its connection is cut. */
-    LIMIT_RECEIVE_SECONDS = 3,
-
     /*
      * In the middle of a request a FastCGI peer is cut off when it has sent nothing for so many
      * milliseconds, or when later than that after its beginning fewer bytes a second have come.

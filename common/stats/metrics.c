@@ -92,4 +92,5 @@ const Metric metrics[STAT_COUNT] = {
                       "Changes without statuses, by field.", VALUES_OF(STAT_IGNORED),
                       .label = "field", .values = fields},
     [STAT_HEARTBEAT] = {NULL, METRIC_GAUGE, NULL},
+    [STAT_ACCEPTING] = {NULL, METRIC_GAUGE, NULL},
 };

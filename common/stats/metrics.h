@@ -50,6 +50,7 @@ typedef enum {
     STAT_VALUES(STAT_QUARANTINED, REASON_COUNT), /* + a Reason */
     STAT_VALUES(STAT_IGNORED, 24),               /* by stats_add_value() */
     STAT_HEARTBEAT,                              /* monotonic milliseconds, for the master */
+    STAT_ACCEPTING,                              /* 1: takes requests and has Redis; likewise */
     STAT_COUNT
 } Stat;
 

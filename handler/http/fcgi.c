@@ -1,284 +1,398 @@
+/*
+ * States of a connection, and who moves it. A record is read in three parts, its head, its content
+ * and its padding; all but the content of the body is acted on when the record has come whole.
+ *
+ *     IDLE      -- BEGIN_REQUEST --> IN_PARAMS   id and keep are the request's
+ *     IN_PARAMS -- PARAMS, empty --> AT_HEAD     all its members but the body are set
+ *     AT_HEAD   -- fcgi_take_body() --> IN_BODY  there is room for the body, or it is dropped
+ *     IN_BODY   -- STDIN, empty --> COMPLETE     the request is whole
+ *     COMPLETE  -- fcgi_answer() --> IDLE
+ *     IN_PARAMS, IN_BODY -- ABORT_REQUEST --> IDLE
+ *     any of them -- what is not named here --> FAILED, for good
+ *
+ * Management records (request id 0) are answered in IDLE, IN_PARAMS and IN_BODY, and move nothing.
+ */
 #include "http/fcgi.h"
 
+#include "base/limits.h"
+#include "http/parameters.h"
 #include "http/status.h"
 
-#include <fcgiapp.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <assert.h>
+#include <fastcgi.h>
 
-struct FcgiConnection {
-    int fd; /* libfcgi closes it by itself after errors: request.ipcFd tells */
-    FCGX_Request request;
-    char made_id[33]; /* for a request that came without a usable one */
-};
+_Static_assert(sizeof(FCGI_BeginRequestBody) == sizeof(((Fcgi *)0)->begin),
+               "the content of a record that begins a request");
 
-/*
- * The guard: libfcgi's reads block, and a peer that sends a byte now and then could hold the worker
- * for ever. While a connection is read or written, SIGALRM ticks each second; after too many ticks
- * the handler shuts the connection down, which ends the read. SA_RESTART keeps the ticks harmless
- * for all others. Once armed, the alarm goes on while there is work, so that a busy worker makes no
- * system call for it.
- */
-static volatile sig_atomic_t guarded_fd = -1;
-static volatile sig_atomic_t guard_ticks;
-static volatile sig_atomic_t guard_armed;
-
-static void on_alarm(int signal_number)
+void fcgi_use(Fcgi *fcgi, Arena *arena, Request *request)
 {
-    (void)signal_number;
-    if (guarded_fd < 0) {
-        guard_armed = 0;
-        return;
+    assert(fcgi_is_idle(fcgi));
+    fcgi->arena = arena;
+    fcgi->request = request;
+    fcgi->params = fcgi->values = fcgi->body = NULL;
+    fcgi->params_len = fcgi->params_room = 0;
+    fcgi->body_room = fcgi->came = 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Replies that are not answers */
+
+static FcgiEvent reply(Buffer *replies, const void *bytes, size_t len, FcgiEvent event)
+{
+    if (!buffer_reserve(replies, len)) {
+        return FCGI_BROKEN;
     }
-    if (++guard_ticks >= LIMIT_RECEIVE_SECONDS) {
-        shutdown(guarded_fd, SHUT_RDWR);
-    }
-    alarm(1);
+    memcpy(replies->ptr + replies->len, bytes, len);
+    replies->len += len;
+    return event;
 }
 
-static void guard_begin(int fd)
+/* Section 4.1: each known name at most once, however often it was asked for. */
+static FcgiEvent answer_values(const Fcgi *fcgi, Buffer *replies)
 {
-    guard_ticks = 0;
-    guarded_fd = fd;
-    if (!guard_armed) {
-        guard_armed = 1;
-        alarm(1);
-    }
-}
-
-static void guard_end(void)
-{
-    guarded_fd = -1;
-}
-
-bool fcgi_init(void)
-{
-    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0",
-           1); /* never linger in close(): it would stop the loop */
-    return FCGX_Init() == 0 && sigaction(SIGALRM, &action, NULL) == 0;
-}
-
-FcgiConnection *fcgi_open(int fd)
-{
-    FcgiConnection *connection = calloc(1, sizeof(*connection));
-    if (!connection) {
-        close(fd);
-        return NULL;
-    }
-    connection->fd = fd;
-    FCGX_InitRequest(&connection->request, -1,
-                     0); /* no listening socket: it must never accept by itself */
-    connection->request.ipcFd = -1;
-    return connection;
-}
-
-/* Parameters of a request */
-
-static const struct {
-    Str name;
-    size_t offset;
-} parameters[] = {
-    {STR_INIT("REQUEST_METHOD"), offsetof(Request, method)},
-    {STR_INIT("DOCUMENT_URI"), offsetof(Request, path)},
-    {STR_INIT("QUERY_STRING"), offsetof(Request, query)},
-    {STR_INIT("CONTENT_TYPE"), offsetof(Request, content_type)},
-    {STR_INIT("HTTP_CONTENT_ENCODING"), offsetof(Request, content_encoding)},
-    {STR_INIT("HTTP_ACCEPT"), offsetof(Request, accept)},
-    {STR_INIT("HTTP_X_HUB_SIGNATURE_256"), offsetof(Request, signature)},
-    {STR_INIT("REQUEST_ID"), offsetof(Request, request_id)},
-};
-
-/* A header that comes twice is no longer any of its values: nobody may choose which one counts. */
-static void set_parameter(Request *request, size_t row, Str value)
-{
-    Str *member = (Str *)(void *)((char *)request + parameters[row].offset);
-    bool is_repeated = member->ptr && parameters[row].offset == offsetof(Request, signature);
-    if (value.len == 0 && parameters[row].offset != offsetof(Request, query)) {
-        return; /* nginx sends what a request does not have as an empty text */
-    }
-    *member = is_repeated ? STR("repeated") : value;
-}
-
-static bool parse_length(Str text, size_t *ret)
-{
-    size_t length = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!ascii_is_digit(text.ptr[i]) || length > SIZE_MAX / 20) {
-            return false;
+    /* A connection has one request at a time; there is no fixed number of either. */
+    static const struct {
+        Str name, value;
+    } known[] = {
+        {STR_INIT(FCGI_MAX_CONNS), STR_INIT("4096")},
+        {STR_INIT(FCGI_MAX_REQS), STR_INIT("4096")},
+        {STR_INIT(FCGI_MPXS_CONNS), STR_INIT("0")},
+    };
+    enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+    bool asked[KNOWN] = {false};
+    char result[FCGI_HEAD_BYTES + KNOWN * 32], *to = result + FCGI_HEAD_BYTES;
+    for (Str name, value, rest = {fcgi->values, fcgi->values_len}; rest.len;) {
+        if (!fcgi_take_pair(&rest, &name, &value)) {
+            return FCGI_BROKEN;
         }
-        length = length * 10 + (size_t)(text.ptr[i] - '0');
-    }
-    *ret = length;
-    return text.len > 0;
-}
-
-static void read_parameter(Request *request, Str text, size_t *length)
-{
-    Str value = text;
-    Str name = str_split(&value, '=');
-    if (str_eq(name, STR("CONTENT_LENGTH"))) {
-        request->has_length = parse_length(value, length);
-        return;
-    }
-    for (size_t row = 0; row < sizeof(parameters) / sizeof(parameters[0]); row++) {
-        if (str_eq(name, parameters[row].name)) {
-            set_parameter(request, row, value);
-            return;
+        for (size_t i = 0; i < KNOWN; i++) {
+            asked[i] |= str_eq(name, known[i].name);
         }
     }
-}
-
-static bool is_usable_id(Str id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        char c = ascii_lower(id.ptr[i]);
-        if (!ascii_is_digit(c) && !(c >= 'a' && c <= 'z') && c != '.' && c != '_' && c != '-') {
-            return false;
-        }
+    for (size_t i = 0; i < KNOWN; i++) {
+        to = asked[i] ? fcgi_put_pair(to, known[i].name, known[i].value) : to;
     }
-    return id.len > 0 && id.len <= LIMIT_REQUEST_ID;
+    size_t len = (size_t)(to - result);
+    fcgi_put_head(result, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, len - FCGI_HEAD_BYTES);
+    return reply(replies, result, len, FCGI_MORE);
 }
 
-static Str make_id(FcgiConnection *connection)
+/* Section 4.2. */
+static FcgiEvent answer_unknown(const Fcgi *fcgi, Buffer *replies)
 {
-    unsigned long long words[2] = {0};
-    if (getrandom(words, sizeof(words), GRND_NONBLOCK) < 0) {
-        words[0] = (unsigned long long)(uintptr_t)connection;
-    }
-    snprintf(connection->made_id, sizeof(connection->made_id), "%016llx%016llx", words[0],
-             words[1]);
-    return str_from(connection->made_id);
+    FCGI_UnknownTypeRecord record = {.body = {.type = (unsigned char)fcgi->record.type}};
+    fcgi_put_head((char *)&record, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(record.body));
+    return reply(replies, &record, sizeof(record), FCGI_MORE);
 }
 
-/* The body */
-
-/* Reads up to len bytes; fewer mean the end of the input or a broken connection. */
-static size_t read_bytes(FCGX_Stream *in, char *to, size_t len)
+/* Section 5.4. */
+static FcgiEvent abort_request(Fcgi *fcgi, Buffer *replies)
 {
-    size_t got = 0;
-    while (got < len) {
-        size_t rest = len - got;
-        int n = FCGX_GetStr(to + got, rest < 1 << 20 ? (int)rest : 1 << 20, in);
-        if (n <= 0) {
-            break;
-        }
-        got += (size_t)n;
-    }
-    return got;
+    char end[FCGI_END_BYTES];
+    fcgi_put_end(end, fcgi->id);
+    fcgi->state = FCGI_IDLE;
+    return reply(replies, end, sizeof(end), FCGI_ABORTED);
 }
 
-/* Reads the input to its end, which libfcgi needs to find the next request; returns how much there
- * was. */
-static size_t drain(FCGX_Stream *in)
-{
-    char scratch[512]; /* nearly always there is nothing to read: large ones cost more to clear */
-    size_t total = 0, n;
-    while ((n = read_bytes(in, scratch, sizeof(scratch))) > 0) {
-        total += n;
-    }
-    return total;
-}
+/* Beginnings of records: may one come now, and is there room for its content? */
 
-static void read_body(FCGX_Stream *in, Arena *arena, size_t length, size_t max_body,
-                      Request *request)
+static bool begin_values(Fcgi *fcgi)
 {
-    char *body = NULL;
-    request->too_large = length > max_body;
-    if (!request->too_large) {
-        body = arena_alloc(arena, length);
-        request->no_memory = !body;
-    }
-    size_t got = body ? read_bytes(in, body, length) : 0;
-    size_t more = drain(in);
-    request->incomplete = body && (got != length || more != 0 || FCGX_GetError(in) != 0);
-    request->too_large |= got + more > max_body;
-    request->body = (Str){body, got};
-}
-
-/* A request that was cut off by the guard or by the peer cannot be answered either. */
-static bool read_request(FcgiConnection *connection, Arena *arena, size_t max_body, Request *ret)
-{
-    FCGX_Request *request = &connection->request;
-    request->ipcFd = connection->fd;
-    request->keepConnection =
-        1; /* or the end of the request before, which Accept_r looks after, would close fd */
-    if (FCGX_Accept_r(request) != 0) {
-        connection->fd = request->ipcFd; /* libfcgi has closed it, or not */
+    fcgi->values_len = 0;
+    if (fcgi->record.length > LIMIT_FCGI_VALUES) {
         return false;
     }
-    size_t length = 0;
-    for (char **text = request->envp; *text; text++) {
-        read_parameter(ret, str_from(*text), &length);
+    if (!fcgi->values) { /* once: it serves all such records of a request */
+        fcgi->values = arena_alloc(fcgi->arena, LIMIT_FCGI_VALUES);
     }
-    read_body(request->in, arena, length, max_body, ret);
-    ret->request_id = is_usable_id(ret->request_id) ? ret->request_id : make_id(connection);
+    return fcgi->values != NULL;
+}
+
+static bool begin_params(Fcgi *fcgi)
+{
+    size_t len = fcgi->params_len + fcgi->record.length;
+    if (len > LIMIT_FCGI_PARAMS) {
+        return false;
+    }
+    if (len > fcgi->params_room) {
+        size_t room = len > 2 * fcgi->params_room ? len : 2 * fcgi->params_room;
+        char *grown = arena_grow(fcgi->arena, fcgi->params, fcgi->params_len, room);
+        if (!grown) {
+            return false;
+        }
+        fcgi->params = grown;
+        fcgi->params_room = room;
+    }
     return true;
 }
 
-bool fcgi_receive(FcgiConnection *connection, Arena *arena, size_t max_body, Request *ret)
+static bool begin_record(Fcgi *fcgi)
 {
-    *ret = (Request){0};
-    guard_begin(connection->fd);
-    bool ok = read_request(connection, arena, max_body, ret);
-    guard_end();
-    return ok;
-}
-
-/* The head is of bounded length: all its parts are ours, but for the request id, which was checked.
- */
-static void write_response(FCGX_Stream *out, Str request_id, const Response *response)
-{
-    char head[512];
-    const HttpStatus *status = status_find(response->status);
-    char *to = str_put(head, STR("Status: "));
-    to = str_put_number(to, (size_t)status->number);
-    to = str_put(to, STR(" "));
-    to = str_put(to, status->phrase);
-    to = str_put(to, STR("\r\nContent-Type: "));
-    to = str_put(to, response->content_type);
-    to = str_put(to, STR("\r\nContent-Length: "));
-    to = str_put_number(to, response->body.len);
-    to = str_put(to, STR("\r\nX-Request-Id: "));
-    to = str_put(to, request_id);
-    to = str_put(to, STR("\r\nCache-Control: no-store\r\n"));
-    to = str_put(to, response->headers);
-    to = str_put(to, STR("\r\n"));
-    FCGX_PutStr(head, (int)(to - head), out);
-    FCGX_PutStr(response->body.ptr, (int)response->body.len, out);
-}
-
-bool fcgi_send(FcgiConnection *connection, Str request_id, const Response *response, bool keep)
-{
-    FCGX_Request *request = &connection->request;
-    guard_begin(connection->fd);
-    write_response(request->out, request_id, response);
-    request->keepConnection = keep && request->keepConnection;
-    FCGX_Finish_r(request);
-    guard_end();
-    connection->fd = request->ipcFd;
-    return connection->fd >= 0;
-}
-
-int fcgi_fd(const FcgiConnection *connection)
-{
-    return connection->fd;
-}
-
-FcgiConnection *fcgi_close(FcgiConnection *connection)
-{
-    if (connection) {
-        connection->request.ipcFd = -1; /* the descriptor is ours to close */
-        FCGX_Free(&connection->request, 0);
-        if (connection->fd >= 0) {
-            close(connection->fd);
-        }
-        free(connection);
+    const FcgiHead *record = &fcgi->record;
+    if (record->version != FCGI_VERSION_1) {
+        return false;
     }
-    return NULL;
+    if (record->id == FCGI_NULL_REQUEST_ID) {
+        return record->type == FCGI_GET_VALUES ? begin_values(fcgi)
+                                               : record->type == 0 || record->type > FCGI_MAXTYPE;
+    }
+    if (record->type == FCGI_BEGIN_REQUEST) {
+        return fcgi->state == FCGI_IDLE && record->length == sizeof(fcgi->begin);
+    }
+    if (fcgi->state == FCGI_IDLE || record->id != fcgi->id) {
+        return false;
+    }
+    switch (record->type) {
+    case FCGI_PARAMS:
+        return fcgi->state == FCGI_IN_PARAMS && begin_params(fcgi);
+    case FCGI_STDIN:
+        return fcgi->state == FCGI_IN_BODY;
+    case FCGI_ABORT_REQUEST:
+        return record->length == 0;
+    default:
+        return false;
+    }
+}
+
+/* Ends of records */
+
+static FcgiEvent begin_request(Fcgi *fcgi)
+{
+    FCGI_BeginRequestBody body;
+    memcpy(&body, fcgi->begin, sizeof(body));
+    if (body.roleB1 != 0 || body.roleB0 != FCGI_RESPONDER) {
+        return FCGI_BROKEN;
+    }
+    *fcgi->request = (Request){0};
+    fcgi->id = fcgi->record.id;
+    fcgi->keep = body.flags & FCGI_KEEP_CONN;
+    fcgi->state = FCGI_IN_PARAMS;
+    return FCGI_MORE;
+}
+
+static FcgiEvent finish_params(Fcgi *fcgi)
+{
+    Request *request = fcgi->request;
+    for (Str name, value, rest = {fcgi->params, fcgi->params_len}; rest.len;) {
+        if (!fcgi_take_pair(&rest, &name, &value)) {
+            return FCGI_BROKEN;
+        }
+        parameters_set(request, name, value);
+    }
+    if (!parameters_finish(request, fcgi->arena)) {
+        return FCGI_BROKEN;
+    }
+    request->too_large = request->length > fcgi->max_body;
+    fcgi->state = FCGI_AT_HEAD;
+    return FCGI_HEAD;
+}
+
+static FcgiEvent finish_body(Fcgi *fcgi)
+{
+    Request *request = fcgi->request;
+    request->body = (Str){fcgi->body, least(fcgi->came, fcgi->body_room)};
+    request->incomplete = fcgi->body && fcgi->came != request->length;
+    request->too_large |= fcgi->came > fcgi->max_body;
+    fcgi->state = FCGI_COMPLETE;
+    return FCGI_REQUEST;
+}
+
+static FcgiEvent end_record(Fcgi *fcgi, Buffer *replies)
+{
+    const FcgiHead *record = &fcgi->record;
+    fcgi->head_len = 0;
+    if (record->id == FCGI_NULL_REQUEST_ID) {
+        return record->type == FCGI_GET_VALUES ? answer_values(fcgi, replies)
+                                               : answer_unknown(fcgi, replies);
+    }
+    switch (record->type) {
+    case FCGI_BEGIN_REQUEST:
+        return begin_request(fcgi);
+    case FCGI_ABORT_REQUEST:
+        return abort_request(fcgi, replies);
+    case FCGI_PARAMS:
+        return record->length ? FCGI_MORE : finish_params(fcgi);
+    default: /* FCGI_STDIN: begin_record() lets no other pass */
+        return record->length ? FCGI_MORE : finish_body(fcgi);
+    }
+}
+
+/* Reading */
+
+static Str take(Str *bytes, size_t len)
+{
+    Str taken = {bytes->ptr, least(len, bytes->len)};
+    *bytes = str_from_offset(*bytes, taken.len);
+    return taken;
+}
+
+/* The head of a record: false when it may not come now. */
+static bool take_head(Fcgi *fcgi, Str *bytes)
+{
+    Str part = take(bytes, FCGI_HEAD_BYTES - fcgi->head_len);
+    memcpy(fcgi->head + fcgi->head_len, part.ptr, part.len);
+    fcgi->head_len += part.len;
+    if (fcgi->head_len < FCGI_HEAD_BYTES) {
+        return true;
+    }
+    fcgi->record = fcgi_read_head(fcgi->head);
+    fcgi->content = fcgi->record.length;
+    fcgi->padding = fcgi->record.padding;
+    return begin_record(fcgi);
+}
+
+static void take_body(Fcgi *fcgi, Str part)
+{
+    size_t kept = least(part.len, fcgi->body_room - least(fcgi->came, fcgi->body_room));
+    if (kept) {
+        memcpy(fcgi->body + fcgi->came, part.ptr, kept);
+    }
+    fcgi->came += part.len;
+}
+
+/* What has come of the content goes to where it is collected: there is room for all of it. */
+static void take_content(Fcgi *fcgi, Str *bytes)
+{
+    size_t at = fcgi->record.length - fcgi->content;
+    Str part = take(bytes, fcgi->content);
+    fcgi->content -= part.len;
+    switch (fcgi->record.type) {
+    case FCGI_BEGIN_REQUEST:
+        memcpy(fcgi->begin + at, part.ptr, part.len);
+        break;
+    case FCGI_PARAMS:
+        memcpy(fcgi->params + fcgi->params_len, part.ptr, part.len);
+        fcgi->params_len += part.len;
+        break;
+    case FCGI_STDIN:
+        take_body(fcgi, part);
+        break;
+    case FCGI_GET_VALUES:
+        memcpy(fcgi->values + at, part.ptr, part.len);
+        fcgi->values_len += part.len;
+        break;
+    default:
+        break;
+    }
+}
+
+FcgiEvent fcgi_feed(Fcgi *fcgi, Str *bytes, Buffer *replies)
+{
+    FcgiEvent event = fcgi->state == FCGI_FAILED ? FCGI_BROKEN : FCGI_MORE;
+    assert(fcgi->state != FCGI_AT_HEAD && fcgi->state != FCGI_COMPLETE);
+    while (event == FCGI_MORE && bytes->len) {
+        if (fcgi->head_len < FCGI_HEAD_BYTES) {
+            event = take_head(fcgi, bytes) ? FCGI_MORE : FCGI_BROKEN;
+        } else if (fcgi->content) {
+            take_content(fcgi, bytes);
+        } else {
+            fcgi->padding -= take(bytes, fcgi->padding).len;
+        }
+        if (event == FCGI_MORE && fcgi->head_len == FCGI_HEAD_BYTES && !fcgi->content &&
+            !fcgi->padding) {
+            event = end_record(fcgi, replies);
+        }
+    }
+    if (event == FCGI_BROKEN) {
+        fcgi->state = FCGI_FAILED;
+    }
+    return event;
+}
+
+void fcgi_take_body(Fcgi *fcgi)
+{
+    Request *request = fcgi->request;
+    assert(fcgi->state == FCGI_AT_HEAD);
+    if (!request->too_large && !request->no_memory) {
+        fcgi->body = arena_alloc(fcgi->arena, request->length);
+        fcgi->body_room = fcgi->body ? request->length : 0;
+        request->no_memory = !fcgi->body;
+    }
+    fcgi->state = FCGI_IN_BODY;
+}
+
+char *fcgi_body_space(const Fcgi *fcgi, size_t *ret_len)
+{
+    if (fcgi->state != FCGI_IN_BODY || fcgi->head_len < FCGI_HEAD_BYTES ||
+        fcgi->record.type != FCGI_STDIN || fcgi->came >= fcgi->body_room || !fcgi->content) {
+        return NULL;
+    }
+    *ret_len = least(fcgi->content, fcgi->body_room - fcgi->came);
+    return fcgi->body + fcgi->came;
+}
+
+void fcgi_body_filled(Fcgi *fcgi, size_t len)
+{
+    assert(len <= fcgi->content && len <= fcgi->body_room - fcgi->came);
+    fcgi->came += len;
+    fcgi->content -= len;
+    if (!fcgi->content && !fcgi->padding) {
+        fcgi->head_len = 0;
+    }
+}
+
+/* Answers */
+
+/* The head's texts, of which those of the request and the response have no fixed length. */
+static size_t head_size(const HttpStatus *status, Str request_id, const Response *response)
+{
+    enum { FIXED = 128 }; /* names, blanks and line ends, and two numbers */
+    return FIXED + status->phrase.len + response->content_type.len + request_id.len +
+           response->headers.len;
+}
+
+static char *put_response_head(char *to, const HttpStatus *status, Str request_id,
+                               const Response *response)
+{
+    to = str_put_number(str_put(to, STR("Status: ")), (size_t)status->number);
+    to = str_put(str_put(to, STR(" ")), status->phrase);
+    to = str_put(str_put(to, STR("\r\nContent-Type: ")), response->content_type);
+    to = str_put_number(str_put(to, STR("\r\nContent-Length: ")), response->body.len);
+    to = str_put(str_put(to, STR("\r\nX-Request-Id: ")), request_id);
+    to = str_put(to, STR("\r\nCache-Control: no-store\r\n"));
+    return str_put(str_put(to, response->headers), STR("\r\n"));
+}
+
+/* The first record takes the head and as much of the body as there is room for, others the rest;
+ * an empty one ends the output. */
+static char *put_output(char *to, unsigned id, const HttpStatus *status, Str request_id,
+                        const Response *response)
+{
+    char *end = put_response_head(to + FCGI_HEAD_BYTES, status, request_id, response);
+    size_t len = (size_t)(end - to) - FCGI_HEAD_BYTES;
+    Str rest = response->body, part = take(&rest, FCGI_CONTENT_BYTES - len);
+    fcgi_put_head(to, FCGI_STDOUT, id, len + part.len);
+    to = str_put(end, part);
+    while (rest.len) {
+        part = take(&rest, FCGI_CONTENT_BYTES);
+        to = str_put(fcgi_put_head(to, FCGI_STDOUT, id, part.len), part);
+    }
+    return fcgi_put_head(to, FCGI_STDOUT, id, 0);
+}
+
+bool fcgi_answer(Fcgi *fcgi, const Response *response, Buffer *out)
+{
+    const HttpStatus *status = status_find(response->status);
+    const Str request_id = fcgi->request->request_id;
+    size_t head = head_size(status, request_id, response);
+    size_t records = 3 + response->body.len / FCGI_CONTENT_BYTES;
+    assert(fcgi->state == FCGI_COMPLETE && head < FCGI_CONTENT_BYTES);
+    if (!buffer_reserve(out,
+                        head + response->body.len + records * FCGI_HEAD_BYTES + FCGI_END_BYTES)) {
+        fcgi->state = FCGI_FAILED;
+        return false;
+    }
+    char *to = put_output(out->ptr + out->len, fcgi->id, status, request_id, response);
+    out->len = (size_t)(fcgi_put_end(to, fcgi->id) - out->ptr);
+    fcgi->state = FCGI_IDLE;
+    return true;
+}
+
+bool fcgi_is_idle(const Fcgi *fcgi)
+{
+    return fcgi->state == FCGI_IDLE && fcgi->head_len == 0;
 }

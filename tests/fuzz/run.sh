@@ -14,7 +14,7 @@ for target; do
     corpus=$build/fuzz-corpus/$target log=$build/fuzz-$target.log
     mkdir -p "$corpus"
     case $target in
-    json | xml | form) dictionary=$target seeds=tests/data/$target ;;
+    json | xml | form | fcgi) dictionary=$target seeds=tests/data/$target ;;
     *) dictionary=header seeds= ;;
     esac
     # shellcheck disable=SC2086 # there may be no seeds

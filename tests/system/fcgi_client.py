@@ -5,7 +5,8 @@ import struct
 import run_cases
 from stack import HOOK, TIMEOUT, signature
 
-BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
+BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR = 1, 2, 3, 4, 5, 6, 7
+GET_VALUES, GET_VALUES_RESULT, UNKNOWN_TYPE = 9, 10, 11
 RESPONDER, KEEP_CONN = 1, 1
 
 
@@ -64,15 +65,22 @@ class FastCgi:
         """The answer to a request, or None when the connection ends without one."""
         output = b""
         while True:
-            header = self._read(8)
-            if header is None:
+            record = self.record()
+            if record is None:
                 return None
-            _, kind, _, size, padding = struct.unpack(">BBHHBx", header)
-            content = self._read(size + padding)
+            kind, _, content = record
             if kind == STDOUT:
-                output += content[:size]
+                output += content
             elif kind == END_REQUEST:
                 return self._answer(output)
+
+    def record(self):
+        """The next record as type, request id and content, or None at the end of the connection."""
+        header = self._read(8)
+        if header is None:
+            return None
+        _, kind, request, size, padding = struct.unpack(">BBHHBx", header)
+        return kind, request, self._read(size + padding)[:size]
 
     def exchange(self, data):
         self.send(data)

@@ -1,4 +1,6 @@
 """Peers on the FastCGI socket that do not behave as nginx does."""
+import signal
+import threading
 import time
 
 import pytest
@@ -8,7 +10,9 @@ from bodies import payload, result
 from fcgi_client import FastCgi
 from stack import SLOWNESS, wait_for
 
-CUT_WITHIN = 4 * SLOWNESS       # a peer that stalls inside a request; two alarms of a second each, and one more
+CUT_WITHIN = 10 + 2 * SLOWNESS  # a peer that stalls inside a request: LIMIT_RECEIVE_MS, and a look now and then
+CUT_OFF = r"fastcgi: a peer sends its request too slowly and is cut off"
+BROKEN = r"fastcgi: a peer has broken the protocol and is cut off"
 
 
 @pytest.fixture
@@ -65,23 +69,30 @@ def test_silent_connections_hold_nothing(stack, connect):
     assert [s.post(payload()).status for s in silent] == [200] * 20
 
 
+HALF_REQUESTS = {"half a header": b"\1\1\0", "begin alone": fcgi.begin(),
+                 "half a parameter": fcgi.begin() + fcgi.record(fcgi.PARAMS, b"\x0e")[:12],
+                 "half a body": fcgi.post_request(payload())[:-20]}
+
+
 @pytest.mark.core
-@pytest.mark.parametrize("sent", [b"\1\1\0", fcgi.begin(), fcgi.begin() + fcgi.record(fcgi.PARAMS, b"\x0e")[:12],
-                                  fcgi.post_request(payload())[:-20]],
-                         ids=["half a header", "begin alone", "half a parameter", "half a body"])
-def test_stalled_request_is_cut(stack, connect, sent):
-    stalled, began = connect(), time.monotonic()
-    stalled.send(sent)
-    while time.monotonic() - began < 1:     # the other worker goes on
+def test_stalled_requests_are_cut(stack, connect):
+    """All kinds at once, since each takes its ten seconds; the workers go on meanwhile."""
+    stack.program.expects(CUT_OFF)
+    stalled, began = {connect(): sent for sent in HALF_REQUESTS.values()}, time.monotonic()
+    for peer, sent in stalled.items():
+        peer.send(sent)
+    while time.monotonic() - began < 1:
         with FastCgi(stack.program.socket) as peer:
             assert peer.post(payload()).status == 200
-    assert stalled.receive() is None
-    assert time.monotonic() - began < CUT_WITHIN
+    for peer in stalled:
+        assert peer.receive() is None
+    assert 9 < time.monotonic() - began < CUT_WITHIN
     assert connect().post(payload()).status == 200
 
 
-def test_trickle_does_not_hold_a_worker(stack, connect):
+def test_trickle_is_cut(stack, connect):
     """A byte now and then is no progress: the whole request has its deadline."""
+    stack.program.expects(CUT_OFF)
     slow, data, began = connect(), fcgi.post_request(payload()), time.monotonic()
     slow.socket.settimeout(0.3)
     with pytest.raises(OSError):            # reset, or a broken pipe: not a timeout
@@ -95,18 +106,145 @@ def test_trickle_does_not_hold_a_worker(stack, connect):
     assert stack.entries() == []
 
 
+def test_answer_that_is_not_taken(stack, connect):
+    """Requests whose answers nobody reads: the connection ends when the socket has been full for too long."""
+    stack.program.expects(r"fastcgi: a peer takes its answer too slowly and is cut off")
+    deaf = connect()
+    metrics = fcgi.request({"REQUEST_METHOD": "GET", "DOCUMENT_URI": "/metrics"})
+    deaf.socket.settimeout(2 * CUT_WITHIN)
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        while True:
+            deaf.send(metrics)
+    assert connect().post(payload()).status == 200
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("sent", [None, fcgi.post_request(payload())[:-20]], ids=["a byte each", "a body without its end"])
+def test_slow_peers_delay_nobody(make_stack, sent):
+    """Eight of them on the only worker: a good request is answered as if they were not there."""
+    stack = make_stack(nginx=False, workers=1)
+    stack.program.expects(CUT_OFF)
+    slow = [FastCgi(stack.program.socket) for _ in range(8)]
+    data = fcgi.post_request(payload())
+    for peer in slow:
+        peer.send(sent or data[:1])
+    took = []
+    with FastCgi(stack.program.socket) as good:
+        for i in range(20):
+            for peer in slow if sent is None else []:
+                peer.send(data[i + 1:i + 2])
+            began = time.monotonic()
+            assert good.post(payload()).status == 200
+            took.append(time.monotonic() - began)
+    print("the good request took %.1f to %.1f ms" % (min(took) * 1000, max(took) * 1000))
+    assert min(took) < 0.05 * SLOWNESS
+    for peer in slow:
+        peer.close()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("uploads", [16])
+def test_deadline_holds_under_load(make_stack, uploads):
+    """Large bodies that nobody has signed, one after the other, while Redis hangs: a good request gets its 503."""
+    stack = make_stack(nginx=False, workers=1)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    large = payload().ljust(3 << 20)
+    data = fcgi.post_request(large, HTTP_X_HUB_SIGNATURE_256="sha256=" + "0" * 64)
+    done, answers = threading.Event(), []
+
+    def upload():
+        with FastCgi(stack.program.socket) as peer:
+            while not done.is_set():
+                answers.append(peer.exchange(data).status)
+
+    threads = [threading.Thread(target=upload) for _ in range(uploads)]
+    try:
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(answers) >= uploads, "uploads are under way")
+        stack.redis.kill(signal.SIGSTOP)
+        with FastCgi(stack.program.socket) as good:
+            began = time.monotonic()
+            status = good.post(payload()).status
+            took = time.monotonic() - began
+    finally:
+        stack.redis.kill(signal.SIGCONT)
+        done.set()
+        for thread in threads:
+            thread.join()
+    print("%d after %.2f s, %d uploads" % (status, took, len(answers)))
+    assert status == 503 and took < 3 * SLOWNESS
+    assert set(answers) == {401}
+
+
+def record_of_every_type():
+    """Heads of all types, for no request, the open one and another, with contents that they should not have."""
+    for kind in range(256):
+        for request in 0, 1, 2:
+            for content in b"", b"x", bytes(8), b"\xff" * 300:
+                yield fcgi.record(kind, content, request)
+
+
 def test_workers_survive_garbage(stack, connect):
+    stack.program.expects(BROKEN)
     workers = stack.program.workers()
     for garbage in (b"GET / HTTP/1.1\r\n\r\n", bytes(64), b"\xff" * 4096, fcgi.record(99),
                     fcgi.record(fcgi.STDIN, b"x"),
                     fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\xff\xff\xff\xff" * 8),
                     fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\x7f\x7fshort"),
+                    fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\xc0\0\0\0" * 2),
+                    fcgi.begin() + fcgi.record(fcgi.PARAMS, b"x" * 65535) * 3,
                     fcgi.record(fcgi.BEGIN_REQUEST, b"\0\2\0\0\0\0\0\0")):
         peer = connect()
         peer.send(garbage)
         peer.close()
         assert connect().post(payload()).status == 200, garbage
     assert stack.program.workers() == workers
+
+
+@pytest.mark.core
+def test_workers_survive_records_of_every_type(stack, connect):
+    stack.program.expects(BROKEN)
+    workers = stack.program.workers()
+    for record in record_of_every_type():
+        for before in b"", fcgi.begin(), fcgi.begin() + fcgi.record(fcgi.PARAMS):
+            with FastCgi(stack.program.socket) as peer:
+                peer.send(before + record)
+    assert connect().post(payload()).status == 200
+    assert stack.program.workers() == workers
+
+
+@pytest.mark.core
+def test_management_records(stack, connect):
+    """Each known name is answered once, however often it is asked for; a request may follow in the same write."""
+    workers, peer = stack.program.workers(), connect()
+    for count in 1, 3, 4, 200:
+        peer.send(fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MAX_CONNS", "")] * count), 0))
+        assert peer.record() == (fcgi.GET_VALUES_RESULT, 0, fcgi.pairs([("FCGI_MAX_CONNS", "4096")]))
+    peer.send(fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MPXS_CONNS", ""), ("other", "x")]), 0)
+              + fcgi.record(77, b"content", 0) + fcgi.post_request(payload()))
+    assert peer.record() == (fcgi.GET_VALUES_RESULT, 0, fcgi.pairs([("FCGI_MPXS_CONNS", "0")]))
+    assert peer.record() == (fcgi.UNKNOWN_TYPE, 0, b"\x4d" + bytes(7))
+    assert peer.receive().status == 200
+    assert stack.program.workers() == workers
+
+
+def test_abort(stack, connect):
+    """A request that is withdrawn is ended and leaves nothing; the connection goes on."""
+    peer, data = connect(), fcgi.post_request(payload())
+    for begun in data[:16], data[:-8]:      # BEGIN_REQUEST alone, and all but the end of the body
+        peer.send(begun + fcgi.record(fcgi.ABORT_REQUEST))
+        assert peer.record() == (fcgi.END_REQUEST, 1, bytes(8))
+    assert peer.post(payload()).status == 200
+    assert len(stack.entries()) == 1
+
+
+def test_requests_in_one_write(stack, connect):
+    """Nobody does this, and it works: each is answered in its turn."""
+    peer = connect()
+    peer.send(b"".join(fcgi.post_request(payload()) for _ in range(100)))
+    assert [peer.receive().status for _ in range(100)] == [200] * 100
+    assert len(stack.entries()) == 100
 
 
 def test_peers_that_leave(stack, connect):
@@ -147,7 +285,7 @@ def test_two_signatures(stack, connect):
     body = payload()
     good = list(fcgi.post_parameters(body).items())
     peer = connect()
-    for other in dict(good)["HTTP_X_HUB_SIGNATURE_256"], "sha256=" + "0" * 64:
+    for other in dict(good)["HTTP_X_HUB_SIGNATURE_256"], "sha256=" + "0" * 64, "":
         for parameters in good + [("HTTP_X_HUB_SIGNATURE_256", other)], [("HTTP_X_HUB_SIGNATURE_256", other)] + good:
             assert peer.exchange(fcgi.request(parameters, body)).status == 401
     assert stack.entries() == []

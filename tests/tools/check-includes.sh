@@ -81,8 +81,8 @@ hiredis/ common/redis/reply.c
 libxml/ common/payload/xml_parser.c
 openssl/ common/base/digest.c common/redis/tls.c
 jansson\.h handler/http/problem.c
-fcgiapp\.h handler/http/fcgi.c
-fastcgi\.h handler/http/fcgi_record.c handler/http/fcgi_client.c
+fastcgi\.h handler/http/fcgi_record.c handler/http/fcgi.c handler/http/fcgi_client.c
+fcgiapp\.h
 END
 
 exit $status
