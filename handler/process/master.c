@@ -1,56 +1,57 @@
+/*
+ * What the master is doing, and what holds meanwhile:
+ *
+ *   STARTING   no worker has been forked yet, since the system refuses; tried again every 5 s
+ *   SERVING    the workers that are wanted have the configuration in force; others are leaving
+ *   RELOADING  those are new, not all of them reach Redis yet, and the old ones still serve
+ *   STOPPING   all have been told to leave, nobody is started, the listener is closed
+ *
+ * STARTING -> SERVING: a process exists. It need not accept yet: who connects waits in the queue.
+ * SERVING -> RELOADING: SIGHUP, when the configuration can be used and there is room for its
+ * workers. RELOADING -> SERVING: the old workers are told to leave, since all new ones reach Redis,
+ * or some run and the old ones do not reach it either, or a limit has passed. Any -> STOPPING:
+ * SIGTERM and its like.
+ *
+ * A SIGHUP that comes in another state than SERVING leaves its configuration in `next`, where the
+ * last one counts, and its reload begins when SERVING is reached.
+ */
 #include "process/master.h"
 
+#include "base/loop.h"
 #include "process/listener.h"
 #include "process/notify.h"
-#include "stats/stats.h"
+#include "process/pool.h"
 #include "process/worker.h"
+#include "stats/stats.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+/* Milliseconds */
 enum {
-    LOOK = 1000,         /* milliseconds between looks at the workers' signs of life */
-    LIVED_LONG = 1000,   /* a worker that lived shorter died "at once" */
-    BACKOFF_FIRST = 100, /* before one that died at once is replaced; doubles */
-    BACKOFF_MOST = 5000,
-    SILENCE = 20000, /* without a sign of life a worker is stuck: its longest turn is that of a huge
-                        body */
+    LOOK = 1000,     /* between looks at the workers' signs of life */
+    LOOK_READY = 20, /* the same, whether new ones accept */
+    /* That long the old workers serve on when the new ones do not reach Redis. Then what was asked
+       for must be in force: the new configuration may have taken a secret away. */
+    RELOAD_LIMIT = 10000,
     KILL_AFTER_DRAIN = 3000,
-    SHOWN_NAME = 24
 };
 
-typedef struct {
-    pid_t pid;        /* 0 = the slot is free, unless it is to be started */
-    bool wanted;      /* to be replaced when it dies */
-    bool looks_stuck; /* silent at the last look: killed when it still is at the next */
-    int64_t started;
-    int64_t start_at;  /* when pid is 0 and it is wanted */
-    unsigned failures; /* deaths at once, in a row */
-    char name[SHOWN_NAME];
-} Child;
+typedef enum { STARTING, SERVING, RELOADING, STOPPING } State;
 
 typedef struct {
-    const Config *config; /* what is in force */
+    State state;
+    int64_t deadline;     /* of RELOADING and STOPPING */
+    const Config *config; /* in force */
     Config *reloaded;     /* the same, once it is not the first any more */
+    Config *next;         /* of a SIGHUP that waits; NULL = none */
+    bool next_was_told;   /* that it waits for room */
     Listener listener;
-    Child children[LIMIT_WORKERS];
-    bool stopping;
-    int64_t stop_deadline;
+    Pool pool;
     int64_t next_look;
 } Master;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* What is taken, by sigtimedwait() only: all signals have been blocked since the beginning. */
 static sigset_t signals_taken(void)
@@ -64,184 +65,6 @@ static sigset_t signals_taken(void)
     return set;
 }
 
-/* Children */
-
-static void start_child(Master *master, Child *child)
-{
-    size_t slot = (size_t)(child - master->children);
-    pid_t parent = getpid();
-    snprintf(child->name, sizeof(child->name), "worker %zu", slot + 1);
-    pid_t pid = fork();
-    if (pid == 0) {
-        log_name_process(child->name);
-        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a worker without its master drains */
-        int status =
-            getppid() == parent ? worker_run(master->config, master->listener.fd, slot) : 0;
-        config_free(master->reloaded);
-        exit(status);
-    }
-    child->started = now_ms();
-    child->pid = pid > 0 ? pid : 0;
-    child->looks_stuck = false;
-    if (pid < 0) {
-        log_line(LOG_ERROR, "fork: %s", strerror(errno));
-        child->start_at = child->started + BACKOFF_MOST;
-    }
-}
-
-static Child *find_child(Master *master, pid_t pid)
-{
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (master->children[i].pid == pid) {
-            return &master->children[i];
-        }
-    }
-    return NULL;
-}
-
-/* Wants one more worker in a slot where none runs. */
-static void want_child(Master *master)
-{
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        Child *child = &master->children[i];
-        if (!child->pid && !child->wanted) {
-            *child = (Child){.wanted = true};
-            start_child(master, child);
-            return;
-        }
-    }
-}
-
-static void start_workers(Master *master)
-{
-    for (size_t i = 0; i < master->config->workers; i++) {
-        want_child(master);
-    }
-}
-
-static int64_t backoff(unsigned failures)
-{
-    int64_t pause = failures ? BACKOFF_FIRST : 0;
-    for (unsigned i = 1; i < failures && pause < BACKOFF_MOST; i++) {
-        pause *= 2;
-    }
-    return pause < BACKOFF_MOST ? pause : BACKOFF_MOST;
-}
-
-static void describe_end(int status, char *buf, size_t size)
-{
-    if (WIFSIGNALED(status)) {
-        snprintf(buf, size, "was killed by signal %d", WTERMSIG(status));
-    } else {
-        snprintf(buf, size, "exited with status %d", WEXITSTATUS(status));
-    }
-}
-
-static void child_ended(Master *master, Child *child, int status)
-{
-    char how[64];
-    int64_t now = now_ms();
-    bool expected = !child->wanted && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    describe_end(status, how, sizeof(how));
-    log_line(expected ? LOG_INFO : LOG_ERROR, "%s (pid %ld) %s", child->name, (long)child->pid,
-             how);
-    stats_clear_gauges((size_t)(child - master->children));
-    child->pid = 0;
-    if (child->wanted) {
-        child->failures = now - child->started < LIVED_LONG ? child->failures + 1 : 0;
-        child->start_at = now + backoff(child->failures);
-    }
-}
-
-static void reap_children(Master *master)
-{
-    int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        Child *child = find_child(master, pid);
-        if (child) {
-            child_ended(master, child, status);
-        }
-    }
-}
-
-static void start_those_due(Master *master)
-{
-    int64_t now = now_ms();
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        Child *child = &master->children[i];
-        if (child->wanted && !child->pid && child->start_at <= now) {
-            start_child(master, child);
-        }
-    }
-}
-
-static void signal_children(const Master *master, int signal_number)
-{
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (master->children[i].pid) {
-            kill(master->children[i].pid, signal_number);
-        }
-    }
-}
-
-static bool has_children(const Master *master)
-{
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (master->children[i].pid) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * Kills a worker that gives no sign of life. Twice in a row it must have been silent: after a pause
- * of the whole machine all are, until they had their turn.
- */
-static void look_at_children(Master *master)
-{
-    int64_t now = now_ms();
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        Child *child = &master->children[i];
-        int64_t sign = (int64_t)stats_of(i, STAT_HEARTBEAT);
-        int64_t last = sign > child->started ? sign : child->started;
-        bool silent = child->pid && now - last > SILENCE;
-        if (silent && child->looks_stuck) {
-            log_line(LOG_ERROR, "%s (pid %ld) has been silent for %d s: killed", child->name,
-                     (long)child->pid, SILENCE / 1000);
-            kill(child->pid, SIGKILL);
-        }
-        child->looks_stuck = silent;
-    }
-}
-
-/* Signals */
-
-static void stop(Master *master)
-{
-    if (master->stopping) {
-        return;
-    }
-    log_line(LOG_INFO, "stopping");
-    notify("STOPPING=1");
-    master->stopping = true;
-    master->stop_deadline = now_ms() + master->config->drain_timeout + KILL_AFTER_DRAIN;
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        master->children[i].wanted = false;
-    }
-    listener_close(&master->listener);
-    signal_children(master, SIGTERM);
-}
-
-static size_t count_free_slots(const Master *master)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        count += master->children[i].pid == 0;
-    }
-    return count;
-}
-
 static void warn_of(const Config *config)
 {
     if (!config->app_secrets.count) {
@@ -250,72 +73,121 @@ static void warn_of(const Config *config)
     }
 }
 
-/* Is there any worker that was not among the old? A machine that cannot fork keeps those. */
-static bool has_new_child(const Master *master, const pid_t *old)
+/* Starting */
+
+static void become_ready(Master *master)
 {
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (master->children[i].pid && master->children[i].pid != old[i]) {
-            return true;
-        }
-    }
-    return false;
+    master->state = SERVING;
+    log_line(LOG_INFO, "ready: %zu workers on %s", pool_running(&master->pool, CHILD_WANTED),
+             listener_name(&master->listener, master->config));
+    notify("READY=1");
 }
 
-/* Starts as many new workers as are wanted; when there is one, the old ones are told to leave. */
-static void replace_workers(Master *master)
-{
-    pid_t old[LIMIT_WORKERS];
-    bool was_wanted[LIMIT_WORKERS];
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        old[i] = master->children[i].pid;
-        was_wanted[i] = master->children[i].wanted;
-        master->children[i].wanted = false;
-    }
-    start_workers(master);
-    bool replaced = has_new_child(master, old);
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        if (!replaced) {
-            master->children[i].wanted = was_wanted[i];
-        } else if (old[i]) {
-            kill(old[i], SIGUSR2);
-        }
-    }
-}
+/* Reloading */
 
-static void reload(Master *master)
+static void take_next(Master *master)
 {
     Error error;
-    if (master->stopping) {
-        return;
-    }
     Config *config = config_load(master->config->path, environ, &error);
     if (!config) {
         log_line(LOG_ERROR, "reload: %s; everything stays as it was", error.text);
-        return;
-    }
-    if (count_free_slots(master) < config->workers) {
-        log_line(LOG_ERROR, "reload: workers of earlier reloads still drain; try again later");
-        config_free(config);
         return;
     }
     notify_reloading();
     if (strcmp(config->listen, master->config->listen) != 0) {
         log_line(LOG_WARN, "reload: LISTEN stays as it is until a restart");
     }
+    config_free(master->next);
+    master->next = config;
+    master->next_was_told = false;
+}
+
+static void begin_reload(Master *master)
+{
+    Config *config = master->next;
+    if (pool_room(&master->pool) < config->workers) {
+        if (!master->next_was_told) {
+            log_line(LOG_WARN, "reload: waits until workers of earlier reloads have left");
+            master->next_was_told = true;
+        }
+        return;
+    }
     config_free(master->reloaded);
-    master->config = master->reloaded = config;
+    master->pool.config = master->config = master->reloaded = config;
+    master->next = NULL;
+    master->state = RELOADING;
+    master->deadline = loop_clock_ms() + RELOAD_LIMIT;
     log_setup(config->log_level, config->log_format);
     log_line(LOG_INFO, "reload: starting new workers");
     warn_of(config);
-    replace_workers(master);
-    notify("READY=1");
+    pool_retire(&master->pool);
+    pool_add(&master->pool, config->workers);
 }
+
+/* Has the time come for the old workers to leave? */
+static bool is_replaced(Master *master)
+{
+    size_t ready = pool_ready(&master->pool, CHILD_WANTED), wanted = master->config->workers;
+    if (ready == wanted) {
+        return true;
+    }
+    if (!pool_running(&master->pool, CHILD_WANTED)) {
+        /* The system gives no more processes, or they die at once: the limit begins when one runs.
+         */
+        master->deadline = loop_clock_ms() + RELOAD_LIMIT;
+        return false;
+    }
+    if (!pool_ready(&master->pool, CHILD_OLD)) {
+        return true; /* they do not serve either */
+    }
+    if (loop_clock_ms() < master->deadline) {
+        return false;
+    }
+    log_line(LOG_WARN, "reload: %zu of %zu new workers reach Redis after %d s; the old ones leave",
+             ready, wanted, RELOAD_LIMIT / 1000);
+    return true;
+}
+
+static void end_reload(Master *master)
+{
+    pool_dismiss(&master->pool);
+    master->state = SERVING;
+    if (!master->next) {
+        notify("READY=1");
+    }
+}
+
+/* Stopping */
+
+static void stop(Master *master)
+{
+    if (master->state == STOPPING) {
+        return;
+    }
+    log_line(LOG_INFO, "stopping");
+    notify("STOPPING=1");
+    master->state = STOPPING;
+    master->deadline = loop_clock_ms() + master->config->drain_timeout + KILL_AFTER_DRAIN;
+    listener_close(&master->listener);
+    pool_end(&master->pool);
+}
+
+static void look_at_stop(Master *master)
+{
+    if (loop_clock_ms() >= master->deadline) {
+        log_line(LOG_ERROR, "stopping: workers did not end in time and are killed");
+        pool_kill(&master->pool);
+        master->deadline = loop_clock_ms() + KILL_AFTER_DRAIN;
+    }
+}
+
+/* The loop */
 
 static void take_signal(Master *master, int signal_number)
 {
     switch (signal_number) {
     case SIGCHLD:
-        reap_children(master);
+        pool_reap(&master->pool);
         break;
     case SIGTERM:
     case SIGINT:
@@ -323,7 +195,9 @@ static void take_signal(Master *master, int signal_number)
         stop(master);
         break;
     case SIGHUP:
-        reload(master);
+        if (master->state != STOPPING) {
+            take_next(master);
+        }
         break;
     default: /* SIGUSR1, which a web server gets when its logs were rotated */
         log_line(LOG_DEBUG, "signal %d: nothing to do", signal_number);
@@ -331,39 +205,48 @@ static void take_signal(Master *master, int signal_number)
     }
 }
 
-/* Until when nothing is to be done but to wait for a signal. */
-static int64_t next_due(const Master *master)
+/* One state may lead to the next at once. */
+static void move_on(Master *master)
 {
-    int64_t due = master->next_look;
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        const Child *child = &master->children[i];
-        if (child->wanted && !child->pid && child->start_at < due) {
-            due = child->start_at;
-        }
+    if (master->state == STARTING && pool_running(&master->pool, CHILD_WANTED)) {
+        become_ready(master);
     }
-    return due;
+    if (master->state == RELOADING && is_replaced(master)) {
+        end_reload(master);
+    }
+    if (master->state == SERVING && master->next) {
+        begin_reload(master);
+    }
+    if (master->state == STOPPING) {
+        look_at_stop(master);
+    }
 }
 
-static void wait_for_signal(Master *master, const sigset_t *signals)
+/* Until when nothing is to be done but to wait for a signal. */
+static struct timespec time_to_wait(Master *master)
 {
-    int64_t pause = next_due(master) - now_ms();
-    pause = pause > 0 ? pause : 0;
-    const struct timespec timeout = {.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000};
-    int signal_number = sigtimedwait(signals, NULL, &timeout);
+    int64_t now = loop_clock_ms(), due = pool_next_due(&master->pool, master->next_look);
+    if (master->state == RELOADING && due > now + LOOK_READY) {
+        due = now + LOOK_READY;
+    }
+    int64_t pause = due > now ? due - now : 0;
+    return (struct timespec){.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000};
+}
+
+static void turn(Master *master, const sigset_t *signals)
+{
+    const struct timespec pause = time_to_wait(master);
+    int signal_number = sigtimedwait(signals, NULL, &pause);
     if (signal_number > 0) {
         take_signal(master, signal_number);
     }
-    start_those_due(master);
-    if (now_ms() >= master->next_look) {
-        look_at_children(master);
+    pool_start_due(&master->pool);
+    if (loop_clock_ms() >= master->next_look) {
+        pool_watch(&master->pool);
         notify("WATCHDOG=1");
-        master->next_look = now_ms() + LOOK;
+        master->next_look = loop_clock_ms() + LOOK;
     }
-    if (master->stopping && now_ms() >= master->stop_deadline) {
-        log_line(LOG_ERROR, "stopping: workers did not end in time and are killed");
-        signal_children(master, SIGKILL);
-        master->stop_deadline = now_ms() + KILL_AFTER_DRAIN;
-    }
+    move_on(master);
 }
 
 /* The listener and the memory of the counters; false: the reason has been logged. */
@@ -392,15 +275,16 @@ int master_run(const Config *config)
     if (!open_shared(config, &master.listener)) {
         return 1;
     }
-    start_workers(&master);
-    log_line(LOG_INFO, "ready: %zu workers on %s", config->workers,
-             listener_name(&master.listener, config));
-    notify("READY=1");
-    while (!master.stopping || has_children(&master)) {
-        wait_for_signal(&master, &signals);
+    master.pool.config = config;
+    master.pool.listener = master.listener.fd;
+    pool_add(&master.pool, config->workers);
+    move_on(&master);
+    while (master.state != STOPPING || pool_running(&master.pool, CHILD_LEAVING)) {
+        turn(&master, &signals);
     }
     log_line(LOG_INFO, "stopped");
     config_free(master.reloaded);
+    config_free(master.next);
     return 0;
 }
 

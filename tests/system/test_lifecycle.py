@@ -13,6 +13,7 @@ import pytest
 
 from bodies import payload
 from load import Load
+from proxy import SlowProxy
 from stack import BINARY, SECRET, SLOWNESS, TIMEOUT, is_alive, wait_for
 
 KILLED = r"worker \d+ \(pid \d+\) was killed by signal 9"
@@ -240,6 +241,104 @@ def test_reload_rotates_the_secret(make_stack):
     assert set(load.answers) == set(other.answers) == {200}
     assert check_ledger(stack, load.accepted + other.accepted) == 0
     assert stack.post(payload()).status == 401
+
+
+RELOADS = r"reload: starting new workers", r"drain: .* at the end of the drain timeout"
+
+
+def reloads(stack):
+    return stack.program.log_text().count("reload: starting new workers")
+
+
+def is_settled(stack, before):
+    """Are the workers two again, and none of those before?"""
+    workers = set(stack.program.workers())
+    return len(workers) == 2 and not workers & before
+
+
+@pytest.mark.core
+def test_reload_waits_until_new_workers_reach_redis(make_stack, folder):
+    """The second SIGHUP comes while the workers of the first still connect: it waits too, and nobody is refused."""
+    stack = make_stack(start=False, drain_timeout="2s")
+    stack.program.expects(*RELOADS)
+    stack.redis.start()
+    proxy = SlowProxy(folder / "proxy.sock", stack.redis.path, delay=0.15)
+    stack.program.settings["redis_url"] = proxy.url
+    stack.start()
+    before = set(stack.program.workers())
+    with Load(stack.nginx.port, clients=4) as load:
+        under_way(load)
+        stack.program.kill(signal.SIGHUP)
+        time.sleep(0.1)
+        stack.program.kill(signal.SIGHUP)
+        wait_for(lambda: reloads(stack) == 2, "the second reload")
+        wait_for(lambda: is_settled(stack, before), "all new workers", TIMEOUT + 30)
+        under_way(load)
+    assert set(load.answers) == {200}
+    assert check_ledger(stack, load.accepted) == 0
+    proxy.close()
+
+
+def test_many_reloads_under_load(make_stack):
+    """A tool that reloads for every file it changes."""
+    stack = make_stack(drain_timeout="2s")
+    stack.program.expects(*RELOADS)
+    before = set(stack.program.workers())
+    with Load(stack.nginx.port, clients=4) as load:
+        under_way(load)
+        for _ in range(30):
+            stack.program.kill(signal.SIGHUP)
+            time.sleep(0.1)
+        wait_for(lambda: is_settled(stack, before), "all new workers", TIMEOUT + 30)
+        under_way(load)
+    assert set(load.answers) == {200}
+    assert check_ledger(stack, load.accepted) == 0
+    assert 2 <= reloads(stack) <= 30
+
+
+def test_reload_to_a_redis_that_is_not_there(make_stack):
+    """The old workers serve for ten seconds more; then what was asked for is in force."""
+    stack = make_stack(start=False, redis_url=None)
+    stack.program.expects(*RELOADS, r"redis: .*", r"webhook: answered 503: .*",
+                          r"reload: 0 of 2 new workers reach Redis after 10 s; the old ones leave")
+    url = stack.folder / "url"
+    url.write_text(stack.redis.url())
+    stack.program.settings["redis_url_file"] = url
+    stack.start()
+    url.write_text("unix://%s" % (stack.folder / "nothing.sock"))
+    stack.program.kill(signal.SIGHUP)
+    began, wrong = time.monotonic(), []
+    while not stack.program.has_logged("the old ones leave"):
+        answer = stack.post(payload()).status
+        if answer != 200 and not stack.program.has_logged("the old ones leave"):
+            wrong.append(answer)
+    assert time.monotonic() - began > 9 and not wrong
+    wait_for(lambda: stack.get("/readyz").status == 503, "the new configuration is in force")
+    # Back again: nobody waits for workers that do not serve either.
+    url.write_text(stack.redis.url())
+    began = time.monotonic()
+    stack.program.kill(signal.SIGHUP)
+    wait_for(lambda: stack.get("/readyz").status == 200, "ready again")
+    assert time.monotonic() - began < 5 * SLOWNESS
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may fork in spite of the limit, and become another user")
+@pytest.mark.release_only
+def test_not_ready_before_a_worker_runs(make_stack, folder):
+    """The system refuses to fork: READY is not told, and it is tried again."""
+    stack = make_stack(start=False, redis=False, nginx=False)
+    stack.program.expects(r"fork: Resource temporarily unavailable", r"redis: .*")
+    program = shutil.copy(BINARY, folder)
+    folder.chmod(0o755)
+    stack.folder.chmod(0o777)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    stack.program.spawn([program], env=stack.program.environment(), **nobody,
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (0, 1000)))
+    wait_for(lambda: stack.program.has_logged("fork: "), "no process")
+    assert stack.program.workers() == [] and not stack.program.has_logged("ready: ")
+    subprocess.run(["prlimit", "--nproc=1000", "--pid=%d" % stack.program.pid], **nobody, check=True)
+    wait_for(lambda: stack.program.has_logged("ready: "), "tried again")
+    assert stack.program.workers()
 
 
 def test_reload_with_a_mistake_changes_nothing(make_stack):
