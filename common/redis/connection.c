@@ -22,8 +22,8 @@
  *
  * From each of them an error leads to end(), which is the only place that calls ended(): functions
  * return why (NULL = go on), and the three entrances from the loop (on_socket, on_timer,
- * on_resolved) act on it. The timer runs in CONNECTING, SECURING and GREETING as their deadline, in
- * FAILED to get back to the loop.
+ * on_resolved) act on it. The timer runs in CONNECTING, SECURING and GREETING, each of which has
+ * the timeout for itself, and in FAILED to get back to the loop.
  */
 typedef enum { RESOLVING, CONNECTING, SECURING, GREETING, READY, FAILED } State;
 
@@ -34,9 +34,10 @@ struct Connection {
     void *arg;
 
     State state;
-    bool is_late; /* the deadline has passed; what has come meanwhile is still read */
-    const char *why;
-    int fd; /* -1 = none */
+    int64_t deadline; /* of CONNECTING, SECURING, GREETING; loop_clock_ms() */
+    bool is_late;     /* it has passed; what has come meanwhile is still read */
+    const char *why;  /* when FAILED */
+    int fd;           /* -1 = none */
     Resolution *resolution;
     Timer *timer;
     Watch *watch;
@@ -171,7 +172,7 @@ static void become_ready(Connection *connection)
 
 static const char *take_reply(Connection *connection, const Reply *reply)
 {
-    if (connection->state == READY) {
+    if (connection->state != GREETING) { /* READY, or FAILED by a write between two replies */
         return connection->events.replied(connection->arg, reply);
     }
     const char *why = greeting_take(connection->target.greeting, reply);
@@ -181,8 +182,17 @@ static const char *take_reply(Connection *connection, const Reply *reply)
     return why;
 }
 
+/* Does a server that has been asked in plain text answer with a record of TLS, an alert? */
+static bool speaks_tls(const Connection *connection, Str bytes)
+{
+    return connection->state == GREETING && !connection->tls && bytes.ptr[0] == 0x15;
+}
+
 static const char *take_replies(Connection *connection, Str bytes)
 {
+    if (speaks_tls(connection, bytes)) {
+        return "this is a TLS port: use rediss://";
+    }
     const char *why = reply_reader_feed(connection->reader, bytes);
     while (!why) {
         const Reply *reply = reply_reader_next(connection->reader, &why);
@@ -210,21 +220,32 @@ static const char *read_replies(Connection *connection)
     return NULL;
 }
 
+/* From the loop, after a write that failed: what the server said before it hung up still counts, be
+ * it that something is stored, or why it will not have us. */
+static const char *hear_out(Connection *connection, const char *why)
+{
+    const char *said = read_replies(connection);
+    return said ? said : why;
+}
+
 /* Connecting */
 
-static void start_deadline(Connection *connection)
+static void enter(Connection *connection, State state)
 {
+    connection->state = state;
     connection->is_late = false;
+    connection->deadline = loop_clock_ms() + connection->target.timeout;
     timer_start(connection->timer, connection->target.timeout, 0);
 }
 
 static const char *greet(Connection *connection)
 {
-    connection->state = GREETING;
+    enter(connection, GREETING);
     if (!greeting_write(connection->target.greeting, &connection->commands)) {
         return "out of memory";
     }
-    return write_commands(connection);
+    const char *why = write_commands(connection);
+    return why ? hear_out(connection, why) : NULL;
 }
 
 static const char *shake_hands(Connection *connection)
@@ -251,7 +272,7 @@ static const char *secure(Connection *connection)
     if (!url->tls) {
         return greet(connection);
     }
-    connection->state = SECURING;
+    enter(connection, SECURING);
     connection->tls = tls_open(connection->target.tls, connection->fd, url->host, &error);
     if (!connection->tls) {
         snprintf(connection->text, sizeof(connection->text), "%s", error.text);
@@ -321,8 +342,12 @@ static const char *on_event(Connection *connection, int events)
         return NULL;
     }
     const char *why = read_replies(connection);
+    if (!why && connection->state == FAILED) { /* by a flush from within an event */
+        return hear_out(connection, connection->why);
+    }
     if (!why && connection->write_waits & events) {
         why = write_commands(connection);
+        return why ? hear_out(connection, why) : NULL;
     }
     return why ? why : watch_both(connection);
 }
@@ -336,18 +361,30 @@ static void on_socket(void *arg, int events)
     }
 }
 
+static const char *what_is_late(const Connection *connection)
+{
+    return connection->state == GREETING   ? "no answer to the greeting in time"
+           : connection->state == SECURING ? "no TLS handshake in time: is this a TLS port?"
+                                           : "no connection in time";
+}
+
 /* The deadline is judged one turn later, after what came in time has been read: it may have been us
- * who were late. */
+ * who were late. So may have been the loop's time, by which the timer was started. */
 static void on_timer(void *arg)
 {
     Connection *connection = arg;
+    const int64_t left = connection->deadline - loop_clock_ms();
     if (connection->state == FAILED) {
-        end(connection, connection->why);
-    } else if (connection->is_late) {
-        end(connection, "no connection in time");
-    } else {
+        /* only one that was ready has a watch: others have not been heard of */
+        end(connection,
+            connection->watch ? hear_out(connection, connection->why) : connection->why);
+    } else if (left > 0) {
+        timer_start(connection->timer, left, 0);
+    } else if (!connection->is_late) {
         connection->is_late = true;
         timer_start(connection->timer, 1, 0);
+    } else {
+        end(connection, what_is_late(connection));
     }
 }
 
@@ -366,10 +403,9 @@ static const char *use_socket(Connection *connection, const struct sockaddr *add
     if (connect(connection->fd, address, len) != 0 && errno != EINPROGRESS) {
         return system_error(connection, errno);
     }
-    connection->state = CONNECTING;
+    enter(connection, CONNECTING);
     connection->watch =
         loop_watch(connection->loop, connection->fd, LOOP_WRITABLE, on_socket, connection);
-    start_deadline(connection);
     return connection->watch ? NULL : "out of memory";
 }
 

@@ -32,8 +32,8 @@ typedef struct {
     const RedisUrl *url;
     TlsContext *tls;    /* for a URL with TLS */
     Greeting *greeting; /* of this connection; keeps what it has learnt */
-    int64_t timeout;    /* milliseconds for connecting and greeting. A look-up of the name takes as
-                           long as the resolver lets it. */
+    int64_t timeout;    /* milliseconds for connecting, for TLS, and for greeting. A look-up of the
+                           name takes as long as the resolver lets it. */
     unsigned attempt;   /* which of several addresses of a name is tried: 0, 1, ... */
 } ConnectionTarget;
 
