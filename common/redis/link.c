@@ -36,7 +36,8 @@ static void log_end(Link *link, const char *why, size_t not_taken)
                link->settings.url->shown, not_taken);
 }
 
-/* The connection has gone, or could not be made. */
+/* The connection has gone, or could not be made. Nobody is told before it is not ready any more:
+ * whoever is told may want to write again. */
 static void try_again(Link *link)
 {
     const bool lasted = link->is_ready && loop_clock_ms() - link->ready_since >= LASTED;
@@ -108,7 +109,7 @@ Link *link_open(Loop *loop, const LinkSettings *settings, const LinkEvents *even
 
 bool link_is_ready(const Link *link)
 {
-    return link->is_ready;
+    return link && link->is_ready;
 }
 
 Str link_script(const Link *link)
@@ -143,11 +144,10 @@ void link_report(const Reply *error)
                "redis: %.*s (%s)", STR_ARG(text), rule->advice);
 }
 
-void link_drop(Link *link, const char *why, size_t not_taken)
+void link_drop(Link *link, const char *why)
 {
     connection_close(link->connection);
-    try_again(link);
-    log_end(link, why, not_taken);
+    on_ended(link, why);
 }
 
 Link *link_close(Link *link)

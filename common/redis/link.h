@@ -26,12 +26,13 @@ typedef struct {
     const RedisUrl *url;
     const StreamKeys *keys;
     TlsContext *tls; /* for a URL with TLS, else NULL */
-    int64_t timeout; /* milliseconds for one attempt to connect */
+    int64_t timeout; /* milliseconds, as of a connection */
 } LinkSettings;
 
 /* Starts to connect. NULL: no memory. */
 Link *link_open(Loop *loop, const LinkSettings *settings, const LinkEvents *events, void *arg);
 
+/* Takes NULL, which is not. */
 bool link_is_ready(const Link *link);
 
 /* The name of the script on this server; while it is ready. */
@@ -45,9 +46,10 @@ void link_flush(Link *link); /* any time */
 /* Logs and counts an error reply, with the advice of its rule. */
 void link_report(const Reply *error);
 
-/* Ends the connection because of something that only the caller knows, and makes another one. No
- * event follows; not_taken as lost() would return it. */
-void link_drop(Link *link, const char *why, size_t not_taken);
+/* Ends the connection because of something that only the caller knows, and makes another one.
+ * lost() is called meanwhile: the one event that does not come from the loop. Not from inside an
+ * event. */
+void link_drop(Link *link, const char *why);
 
 /* No event follows. Takes NULL; returns NULL. */
 Link *link_close(Link *link);

@@ -14,6 +14,7 @@ enum {
 
 typedef struct {
     Sink base;
+    Loop *loop;
     LinkSettings settings;
     Link *link;
     Queue in_flight; /* in the order in which replies will come */
@@ -155,14 +156,16 @@ static void look_at_waiting(SinkRedis *sink, int64_t at)
     }
 }
 
+/* What had come when this turn began has been read; what came later may still lie in the socket. So
+ * it is judged as of then. */
 static void look_at_time(SinkRedis *sink)
 {
-    const int64_t at = loop_clock_ms();
+    const int64_t at = loop_now(sink->loop);
     if (sink->settled && at >= sink->settle_by) {
         settle(sink);
     }
     if (sink->in_flight.first && at - sink->heard_at >= sink->settings.timeout) {
-        link_drop(sink->link, "no reply in time", fail_all(sink));
+        link_drop(sink->link, "no reply in time");
     }
     queue_expire(&sink->in_flight, at);
     look_at_waiting(sink, at);
@@ -184,6 +187,9 @@ static void after_events(void *arg)
     if (sink->is_time) {
         sink->is_time = false;
         look_at_time(sink);
+    }
+    if (sink->in_flight.first && sink->in_flight.first->sent_at >= loop_now(sink->loop)) {
+        sink->heard_at = loop_clock_ms(); /* nothing has left before this turn: Redis' time begins here */
     }
     link_flush(sink->link);
 }
@@ -264,7 +270,7 @@ static bool is_connected(const Sink *base)
 static void close_sink(Sink *base)
 {
     SinkRedis *sink = OWNER_OF(base, SinkRedis, base);
-    link_close(sink->link);
+    sink->link = link_close(sink->link); /* first: whoever is told may publish again */
     fail_all(sink);
     timer_close(sink->tick);
     sending_pool_close(&sink->pool);
@@ -278,7 +284,8 @@ Sink *sink_redis_open(Loop *loop, const LinkSettings *settings)
     if (!sink) {
         return NULL;
     }
-    *sink = (SinkRedis){.base = {publish, probe, is_connected, close_sink}, .settings = *settings};
+    *sink = (SinkRedis){
+        .base = {publish, probe, is_connected, close_sink}, .loop = loop, .settings = *settings};
     sink->tick = loop_timer(loop, on_tick, sink);
     sink->link = link_open(loop, settings, &events, sink);
     if (!sink->tick || !sink->link || !loop_after_events(loop, after_events, sink)) {

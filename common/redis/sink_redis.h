@@ -13,8 +13,8 @@
  * connection ends when no reply at all has come for that long, when it is lost, or when a reply
  * makes no sense; then everything under way ends with ERROR_UNAVAILABLE, nothing waits for the next
  * connection, and that is tried at once and then with growing pauses of at most a second. Deadlines
- * are judged by the exact time and after what has come was read: a worker that was busy blames
- * itself, not Redis.
+ * count from the exact time and are judged after what has come was read: a worker that was busy
+ * blames itself, not Redis.
  */
 #ifndef TICKSTREAM_SINK_REDIS_H
 #define TICKSTREAM_SINK_REDIS_H
@@ -23,7 +23,7 @@
 #include "stream/sink.h"
 
 /* Starts to connect. timeout is also what a publication may take. NULL: no memory. Ended by
- * sink->close(). */
+ * sink->close(), after which the loop can only be freed: it still has a hook of the sink. */
 Sink *sink_redis_open(Loop *loop, const LinkSettings *settings);
 
 /*

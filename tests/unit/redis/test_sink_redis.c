@@ -1,0 +1,573 @@
+#include "unit.h"
+
+#include "base/owner.h"
+#include "failing_malloc.h"
+#include "fake_redis.h"
+#include "redis/sink_redis.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LONG = 30000, MOST = 8 };
+
+static const Account account = {.id = STR_INIT("E")};
+static const Change change = {.account = &account, .field = STR_INIT("messages")};
+static StatusUpdate status = {&change,   STR_INIT("a"),  STR_INIT("sent"), {NULL, 0},
+                              {NULL, 0}, STR_INIT("[]"), STR_INIT("{}")};
+static const Payload payload = {.statuses = &status, .status_count = 1};
+
+typedef struct {
+    Publication publication;
+    bool again; /* publishes the next one from within done() */
+} Request;
+
+/* A sink before a server that does as it was told; how each request has ended, in this order. */
+typedef struct {
+    Loop *loop;
+    FakeRedis fake;
+    StreamKeys keys;
+    Sink *sink;
+    Arena *arena;
+    Request requests[MOST];
+    Probe probe;
+    char log[256]; /* "0=stored 1=refused" */
+    size_t told;
+    int settled;
+} Scene;
+
+static Scene scene; /* too large for a stack */
+
+static void note(const char *who, ErrorCode code)
+{
+    size_t used = strlen(scene.log);
+    const char *how = code == ERROR_NONE          ? "stored"
+                      : code == ERROR_UNAVAILABLE ? "refused"
+                      : code == ERROR_NO_MEMORY   ? "no memory"
+                                                  : "?";
+    snprintf(scene.log + used, sizeof(scene.log) - used, "%s%s=%s", used ? " " : "", who, how);
+    scene.told++;
+}
+
+static void note_request(const Request *request)
+{
+    char who[8];
+    snprintf(who, sizeof(who), "%d", (int)(request - scene.requests));
+    note(who, request->publication.code);
+}
+
+static void publish_payload(size_t i, const Payload *what);
+
+static void on_done(Publication *publication)
+{
+    Request *request = OWNER_OF(publication, Request, publication);
+    note_request(request);
+    if (request->again) {
+        publish_payload((size_t)(request - scene.requests) + 1, &payload);
+    }
+}
+
+static void publish_payload(size_t i, const Payload *what)
+{
+    Publication *publication = &scene.requests[i].publication;
+    *publication = (Publication){.payload = what, .arena = scene.arena, .done = on_done};
+    if (scene.sink->publish(scene.sink, publication) == SINK_DONE) {
+        note_request(&scene.requests[i]);
+    }
+}
+
+static void publish(size_t i)
+{
+    publish_payload(i, &payload);
+}
+
+static void on_probed(Probe *probe)
+{
+    note("probe", probe->code);
+}
+
+static void ask(void)
+{
+    scene.probe = (Probe){.done = on_probed};
+    if (scene.sink->probe(scene.sink, &scene.probe) == SINK_DONE) {
+        note("probe", scene.probe.code);
+    }
+}
+
+static void on_settled(void *arg)
+{
+    (void)arg;
+    scene.settled++;
+}
+
+static void open_scene(unsigned window)
+{
+    memset(&scene, 0, sizeof(scene));
+    signal(SIGPIPE, SIG_IGN);
+    scene.loop = loop_new();
+    scene.arena = arena_new();
+    assert_true(scene.loop && scene.arena);
+    fake_redis_open(&scene.fake, scene.loop);
+    scene.keys = (StreamKeys){.stream = STR("s"),
+                              .quarantine = STR("{s}:q"),
+                              .seen_prefix = STR("{s}:seen:"),
+                              .probe = STR("{s}:probe"),
+                              .window = window};
+}
+
+static bool connect_within(int64_t timeout)
+{
+    const LinkSettings settings = {.url = &scene.fake.url, .keys = &scene.keys, .timeout = timeout};
+    scene.sink = sink_redis_open(scene.loop, &settings);
+    return scene.sink != NULL;
+}
+
+static void close_sink(void)
+{
+    if (scene.sink) {
+        scene.sink->close(scene.sink);
+    }
+    scene.sink = NULL;
+}
+
+static void close_scene(void)
+{
+    close_sink();
+    fake_redis_close(&scene.fake);
+    scene.loop = loop_free(scene.loop);
+    scene.arena = arena_free(scene.arena);
+}
+
+static bool is_connected(void *arg)
+{
+    (void)arg;
+    return scene.sink->is_connected(scene.sink);
+}
+
+static void ready_scene(unsigned window, int64_t timeout)
+{
+    open_scene(window);
+    assert_true(connect_within(timeout));
+    run_until(scene.loop, is_connected, NULL);
+}
+
+static bool is_told(void *arg)
+{
+    const size_t *count = arg;
+    return scene.told >= *count;
+}
+
+static void run_until_told(size_t count)
+{
+    run_until(scene.loop, is_told, &count);
+}
+
+static const char *heard; /* names of commands */
+
+static bool has_heard(void *arg)
+{
+    (void)arg;
+    return strstr(scene.fake.commands, heard) != NULL;
+}
+
+static void run_until_heard(const char *commands)
+{
+    heard = commands;
+    run_until(scene.loop, has_heard, NULL);
+}
+
+static void assert_log(const char *log)
+{
+    run_until_told(1);
+    run_for(scene.loop, 5); /* nothing is told twice */
+    assert_string_equal(scene.log, log);
+}
+
+static void test_stored(void **state)
+{
+    (void)state;
+    for (unsigned window = 0; window < 2; window++) {
+        ready_scene(window, LONG);
+        publish(0);
+        ask();
+        publish(1);
+        assert_string_equal(scene.log, ""); /* not before publish() has returned */
+        run_until_told(3);
+        assert_log("0=stored probe=stored 1=stored");
+        assert_int_equal(scene.requests[0].publication.result.accepted, 1);
+        close_scene();
+    }
+}
+
+static void test_nothing_to_store(void **state)
+{
+    (void)state;
+    const Payload nothing = {.status_count = 0};
+    ready_scene(0, LONG);
+    publish_payload(0, &nothing);
+    assert_string_equal(scene.log, "0=stored");
+    close_scene();
+}
+
+static void test_not_connected(void **state)
+{
+    (void)state;
+    open_scene(0);
+    assert_true(connect_within(LONG));
+    publish(0);
+    ask();
+    assert_string_equal(scene.log, "0=refused probe=refused");
+    close_scene();
+}
+
+/* Each error to what becomes of the request, and whether the connection stays. */
+static void test_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer, *log;
+        size_t connections;
+    } cases[] = {
+        {"-OOM command not allowed\r\n", "0=refused 1=stored", 1},
+        {"-MOVED 1 127.0.0.1:7001\r\n", "0=refused 1=stored", 1},
+        {"-READONLY You can't write\r\n", "0=refused 1=refused", 2},
+        {"-NOAUTH Authentication required.\r\n", "0=refused 1=refused", 2},
+        {"$-1\r\n", "0=refused 1=refused", 2},
+        {"+OK\r\n", "0=refused 1=refused", 2},
+        {"hello\r\n", "0=refused 1=refused", 2},
+        {NULL, "0=refused 1=refused", 2},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ready_scene(0, LONG);
+        fake_redis_answer(&scene.fake, "XADD", cases[i].answer);
+        publish(0);
+        publish(1);
+        run_until_told(2);
+        run_until(scene.loop, is_connected, NULL);
+        assert_int_equal(scene.fake.accepted, cases[i].connections);
+        assert_log(cases[i].log);
+        publish(2); /* and it goes on */
+        run_until_told(3);
+        assert_true(strstr(scene.log, "2=stored"));
+        close_scene();
+    }
+}
+
+/* A server that has forgotten the script gets its source, once. */
+static void test_script_source(void **state)
+{
+    (void)state;
+    ready_scene(60, LONG);
+    fake_redis_answer(&scene.fake, "EVALSHA", "-NOSCRIPT No matching script.\r\n");
+    publish(0);
+    run_until_told(1);
+    assert_log("0=stored");
+    assert_non_null(strstr(scene.fake.commands, "EVALSHA EVAL "));
+    fake_redis_answer(&scene.fake, "EVALSHA", "-NOSCRIPT No matching script.\r\n");
+    fake_redis_answer(&scene.fake, "EVAL", "-NOSCRIPT No matching script.\r\n");
+    publish(1);
+    run_until_told(2);
+    assert_log("0=stored 1=refused");
+    close_scene();
+}
+
+/* What passes by itself is tried again after a pause, as long as the reply may still come in time.
+ */
+static void test_retries(void **state)
+{
+    (void)state;
+    ready_scene(0, LONG);
+    fake_redis_answer(&scene.fake, "XADD", "-LOADING Redis is loading\r\n");
+    fake_redis_answer(&scene.fake, "XADD", "-BUSY Redis is busy\r\n");
+    publish(0);
+    run_until_told(1);
+    assert_log("0=stored");
+    assert_non_null(strstr(scene.fake.commands, "XADD XADD XADD "));
+    close_scene();
+
+    ready_scene(0, 90); /* shorter than the pause */
+    fake_redis_answer(&scene.fake, "XADD", "-LOADING Redis is loading\r\n");
+    publish(0);
+    run_until_told(1);
+    run_for(scene.loop, 150);
+    assert_log("0=refused");
+    assert_null(strstr(scene.fake.commands, "XADD XADD"));
+    close_scene();
+}
+
+/* Another comes before the pause of the first is over; then the connection breaks. */
+static void test_lost_while_waiting(void **state)
+{
+    (void)state;
+    ready_scene(0, LONG);
+    fake_redis_answer(&scene.fake, "XADD", "-LOADING Redis is loading\r\n");
+    fake_redis_answer(&scene.fake, "XADD", "");
+    publish(0);
+    publish(1);
+    run_until_heard("XADD XADD ");
+    run_for(scene.loop, 5);
+    fake_redis_hang_up(&scene.fake);
+    run_until_told(2);
+    assert_log("1=refused 0=refused");
+    run_until(scene.loop, is_connected, NULL);
+    run_for(scene.loop, 150); /* it is not sent again */
+    assert_null(strstr(scene.fake.commands, "XADD"));
+    close_scene();
+}
+
+static int64_t clock_before;
+
+static bool is_half_over(void *arg)
+{
+    const int64_t *timeout = arg;
+    return loop_clock_ms() - clock_before >= *timeout / 2;
+}
+
+/* One that takes too long fails alone: its late reply is dropped, and neighbours get theirs. */
+static void test_late_reply(void **state)
+{
+    (void)state;
+    int64_t timeout = 600;
+    ready_scene(0, timeout);
+    for (int i = 0; i < 3; i++) {
+        fake_redis_answer(&scene.fake, "XADD", "");
+    }
+    clock_before = loop_clock_ms();
+    publish(0);
+    publish(1);
+    scene.requests[1].again = true; /* 2 begins when 1 is told that it is late */
+    run_until_heard("XADD XADD ");
+    run_until(scene.loop, is_half_over, &timeout);
+    fake_redis_say(&scene.fake, "$3\r\n0-0\r\n");
+    run_until_told(2);
+    assert_string_equal(scene.log, "0=stored 1=refused");
+    run_until_heard("XADD XADD XADD ");
+    fake_redis_say(&scene.fake,
+                   "-OOM late\r\n$3\r\n2-0\r\n"); /* for 1, which nobody asks for; for 2 */
+    run_until_told(3);
+    assert_log("0=stored 1=refused 2=stored");
+    assert_int_equal(scene.fake.accepted, 1);
+    close_scene();
+}
+
+/* When nothing at all comes the connection ends, and with it all that is under way. Whoever is told
+ * and publishes again gets no place in what has just ended: replies would go to the wrong ones. */
+static void test_silence(void **state)
+{
+    (void)state;
+    ready_scene(0, 60);
+    fake_redis_answer(&scene.fake, "XADD", "");
+    fake_redis_answer(&scene.fake, "XADD", "");
+    publish(0);
+    publish(1);
+    scene.requests[1].again = true;
+    run_until_told(3);
+    assert_string_equal(scene.log, "0=refused 1=refused 2=refused");
+    run_until(scene.loop, is_connected, NULL);
+    assert_int_equal(scene.fake.accepted, 2);
+    fake_redis_answer(&scene.fake, "XADD", "-OOM command not allowed\r\n");
+    publish(3);
+    publish(4);
+    run_until_told(5);
+    assert_log("0=refused 1=refused 2=refused 3=refused 4=stored");
+    close_scene();
+}
+
+typedef enum { STALLS_BEFORE, STALLS_AFTER } Order;
+
+static void publish_in_a_long_turn(void *arg)
+{
+    const Order *order = arg;
+    if (*order == STALLS_BEFORE) {
+        stall(150);
+    }
+    publish(1);
+    if (*order == STALLS_AFTER) {
+        stall(150);
+    }
+}
+
+/* A turn that takes longer than the timeout: what is begun at its end is not born late, and Redis
+ * is not blamed for the time that we took. */
+static void test_long_turn(void **state)
+{
+    (void)state;
+    for (Order order = STALLS_BEFORE; order <= STALLS_AFTER; order++) {
+        ready_scene(0, 100);
+        fake_redis_answer(&scene.fake, "XADD", "");
+        publish(0); /* so that time is looked at */
+        run_until_heard("XADD ");
+        Timer *timer = loop_timer(scene.loop, publish_in_a_long_turn, &order);
+        timer_start(timer, 0, 0);
+        fake_redis_say(&scene.fake, "$3\r\n0-0\r\n");
+        run_until_told(2);
+        assert_int_equal(scene.fake.accepted, 1);
+        if (order == STALLS_BEFORE) {
+            assert_log("0=stored 1=stored");
+        }
+        timer_close(timer);
+        close_scene();
+    }
+}
+
+/* Replies that came while we were busy count, however long that took. */
+static void test_replies_before_deadlines(void **state)
+{
+    (void)state;
+    ready_scene(0, 100);
+    fake_redis_answer(&scene.fake, "XADD", "");
+    publish(0);
+    run_until_heard("XADD ");
+    fake_redis_say(&scene.fake, "$3\r\n0-0\r\n");
+    stall(300);
+    run_until_told(1);
+    assert_log("0=stored");
+    close_scene();
+}
+
+static void test_settles(void **state)
+{
+    (void)state;
+    open_scene(0); /* connected */
+    assert_true(connect_within(LONG));
+    sink_redis_when_settled(scene.sink, on_settled, NULL);
+    assert_int_equal(scene.settled, 0);
+    run_until(scene.loop, is_connected, NULL);
+    run_for(scene.loop, 30);
+    assert_int_equal(scene.settled, 1);
+    close_scene();
+
+    open_scene(0); /* refused, more than once */
+    fake_redis_stop_listening(&scene.fake);
+    assert_true(connect_within(LONG));
+    sink_redis_when_settled(scene.sink, on_settled, NULL);
+    run_for(scene.loop, 200);
+    assert_int_equal(scene.settled, 1);
+    fake_redis_listen(&scene.fake);
+    run_until(scene.loop, is_connected, NULL);
+    assert_int_equal(scene.settled, 1);
+    close_scene();
+
+    open_scene(0); /* silent */
+    scene.fake.deaf = true;
+    assert_true(connect_within(40));
+    sink_redis_when_settled(scene.sink, on_settled, NULL);
+    run_for(scene.loop, 200);
+    assert_int_equal(scene.settled, 1);
+    close_scene();
+}
+
+/* Everything under way is told once, and nothing that begins then is left behind. */
+static void test_closed_with_work_under_way(void **state)
+{
+    (void)state;
+    ready_scene(60, LONG);
+    fake_redis_answer(&scene.fake, "EVALSHA", "-LOADING Redis is loading\r\n");
+    fake_redis_answer(&scene.fake, "EVALSHA", "");
+    fake_redis_answer(&scene.fake, "SET", "");
+    publish(0);
+    publish(1);
+    scene.requests[1].again = true;
+    ask();
+    run_until_heard("EVALSHA EVALSHA SET ");
+    run_for(scene.loop, 5);
+    publish(4); /* has not left yet */
+    close_sink();
+    assert_string_equal(scene.log, "1=refused 2=refused probe=refused 4=refused 0=refused");
+    close_scene();
+}
+
+static void count_told(Publication *publication)
+{
+    assert_int_equal(publication->code, ERROR_UNAVAILABLE);
+    scene.told++;
+}
+
+/* What cannot leave is bounded. */
+static void test_too_much_unsent(void **state)
+{
+    (void)state;
+    static char raw[3 << 20];
+    static Quarantined element = {
+        REASON_MISSING_ID, STR_INIT("why"), STR_INIT("/"), {raw, sizeof(raw)}};
+    const Payload big = {.quarantined = &element, .quarantined_count = 1};
+    Publication publications[40];
+    size_t taken = 0;
+    memset(raw, 'x', sizeof(raw));
+    ready_scene(0, LONG);
+    fake_redis_set_deaf(&scene.fake, true);
+    for (; taken < COUNT(publications); taken++) {
+        publications[taken] =
+            (Publication){.payload = &big, .arena = scene.arena, .done = count_told};
+        if (scene.sink->publish(scene.sink, &publications[taken]) == SINK_DONE) {
+            break;
+        }
+    }
+    assert_int_equal(publications[taken].code, ERROR_UNAVAILABLE);
+    assert_in_range(taken, LIMIT_UNSENT / sizeof(raw), LIMIT_UNSENT / sizeof(raw) + 2);
+    ask();
+    assert_string_equal(scene.log, "probe=refused");
+    scene.told = 0;
+    close_sink();
+    assert_int_equal(scene.told, taken);
+    close_scene();
+}
+
+/* Whatever allocation fails, each is told once, and the sink goes on. */
+static void test_failing_malloc(void **state)
+{
+    (void)state;
+    for (unsigned window = 0; window < 2; window++) {
+        ready_scene(window, LONG);
+        for (size_t n = 0;; n++) {
+            scene.log[0] = '\0';
+            scene.told = 0;
+            failing_malloc_begin(n, FAIL_ONCE);
+            publish(0);
+            ask();
+            bool failed = failing_malloc_end();
+            run_until_told(2);
+            assert_true(!failed == (strcmp(scene.log, "0=stored probe=stored") == 0));
+            if (!failed) {
+                break;
+            }
+            assert_non_null(strstr(scene.log, "no memory"));
+            close_scene(); /* spare memory goes */
+            ready_scene(window, LONG);
+        }
+        close_scene();
+    }
+
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        open_scene(0);
+        failing_malloc_begin(n, FAIL_ONCE);
+        bool opened = connect_within(LONG);
+        failed = failing_malloc_end();
+        assert_int_equal(opened, !failed);
+        close_scene();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_nothing_to_store),
+        cmocka_unit_test(test_not_connected),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_script_source),
+        cmocka_unit_test(test_retries),
+        cmocka_unit_test(test_lost_while_waiting),
+        cmocka_unit_test(test_late_reply),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_long_turn),
+        cmocka_unit_test(test_replies_before_deadlines),
+        cmocka_unit_test(test_settles),
+        cmocka_unit_test(test_closed_with_work_under_way),
+        cmocka_unit_test(test_too_much_unsent),
+        cmocka_unit_test(test_failing_malloc),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
