@@ -114,7 +114,9 @@ static bool accept_role(Greeting *greeting, const Reply *reply)
 static bool accept(Greeting *greeting, Question question, const Reply *reply)
 {
     bool is_error = reply->kind == REPLY_ERROR;
-    if (question == ASK_NAME ||
+    /* A server that will not have us says so at once, whatever it was asked first. */
+    bool refused = is_error && error_rule(reply->text)->verdict == VERDICT_RECONNECT;
+    if ((question == ASK_NAME && !refused) ||
         (question == ASK_ROLE && is_error && str_starts_with(reply->text, STR("NOPERM")))) {
         return true; /* what we can do without */
     }
