@@ -7,7 +7,9 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct TlsContext {
     SSL_CTX *ssl;
@@ -28,12 +30,28 @@ static const char *library_error(void)
     return reason ? reason : "unknown error";
 }
 
-static bool bad_file(const char *what, const char *path, Error *reterr)
+static bool bad_file(const char *what, const char *path, const char *why, Error *reterr)
 {
-    return error_set(reterr, ERROR_SETUP, "tls: %s %.80s: %.50s", what, path, library_error());
+    return error_set(reterr, ERROR_SETUP, "tls: %s %.80s: %.50s", what, path, why);
+}
+
+/* What the library says of a file that it cannot open is no help. */
+static bool check_file(const char *what, const char *path, Error *reterr)
+{
+    return access(path, R_OK) == 0 || bad_file(what, path, strerror(errno), reterr);
 }
 
 /* Settings */
+
+/* A key with a passphrase is refused: nobody is there to be asked for it. */
+static int no_passphrase(char *to, int room, int is_writing, void *arg)
+{
+    (void)to;
+    (void)room;
+    (void)is_writing;
+    (void)arg;
+    return -1;
+}
 
 static bool load_ca(SSL_CTX *ssl, const char *path, Error *reterr)
 {
@@ -42,10 +60,13 @@ static bool load_ca(SSL_CTX *ssl, const char *path, Error *reterr)
         return SSL_CTX_set_default_verify_paths(ssl) == 1 ||
                error_set(reterr, ERROR_SETUP, "tls: the system's CAs: %.80s", library_error());
     }
+    if (!check_file("cannot read the CA", path, reterr)) {
+        return false;
+    }
     bool is_directory = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
     bool ok = is_directory ? SSL_CTX_load_verify_dir(ssl, path) == 1
                            : SSL_CTX_load_verify_file(ssl, path) == 1;
-    return ok || bad_file("cannot read the CA", path, reterr);
+    return ok || bad_file("no CA in", path, library_error(), reterr);
 }
 
 static bool load_identity(SSL_CTX *ssl, const TlsSettings *settings, Error *reterr)
@@ -53,14 +74,17 @@ static bool load_identity(SSL_CTX *ssl, const TlsSettings *settings, Error *rete
     if (!settings->cert[0]) {
         return true;
     }
+    if (!check_file("cannot read the certificate", settings->cert, reterr) ||
+        !check_file("cannot read the key", settings->key, reterr)) {
+        return false;
+    }
     if (SSL_CTX_use_certificate_chain_file(ssl, settings->cert) != 1) {
-        return bad_file("cannot read the certificate", settings->cert, reterr);
+        return bad_file("no certificate in", settings->cert, library_error(), reterr);
     }
-    if (SSL_CTX_use_PrivateKey_file(ssl, settings->key, SSL_FILETYPE_PEM) != 1) {
-        return bad_file("cannot read the key", settings->key, reterr);
-    }
-    return SSL_CTX_check_private_key(ssl) == 1 ||
-           bad_file("the key does not fit the certificate", settings->cert, reterr);
+    SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
+    return (SSL_CTX_use_PrivateKey_file(ssl, settings->key, SSL_FILETYPE_PEM) == 1 &&
+            SSL_CTX_check_private_key(ssl) == 1) ||
+           bad_file("no key of the certificate in", settings->key, library_error(), reterr);
 }
 
 TlsContext *tls_context_new(const TlsSettings *settings, Error *reterr)
@@ -77,6 +101,7 @@ TlsContext *tls_context_new(const TlsSettings *settings, Error *reterr)
     context->verify = settings->verify;
     snprintf(context->name, sizeof(context->name), "%s", settings->name);
     SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION);
     /* The buffer of commands may move and shrink between two attempts to write the same bytes. */
     SSL_CTX_set_mode(context->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |

@@ -4,7 +4,8 @@
  *
  * TLS 1.2 at least. The peer's certificate must be of a trusted CA and, unless verify is TLS_CHAIN,
  * carry the name (or the IP address) that was asked for; the name is sent as SNI unless it is an
- * address. A context is made once for a process and outlives its sessions.
+ * address. A context is made once for a process and outlives its sessions. SIGPIPE must be ignored:
+ * the library writes to sockets that may be closed.
  */
 #ifndef TICKSTREAM_TLS_H
 #define TICKSTREAM_TLS_H
@@ -17,7 +18,7 @@ typedef enum { TLS_FULL, TLS_CHAIN } TlsVerify;
 typedef struct {
     const char *ca;   /* a file or a directory of trusted CAs; "" = the system's */
     const char *cert; /* of ours, with its chain, PEM; together with key */
-    const char *key;
+    const char *key;  /* PEM, without a passphrase */
     const char *name; /* to be found in the peer's certificate instead of the host; "" = the host */
     TlsVerify verify;
 } TlsSettings;
@@ -44,9 +45,8 @@ TlsState tls_handshake(Tls *tls);
 TlsState tls_read(Tls *tls, void *to, size_t room, size_t *ret);
 TlsState tls_write(Tls *tls, const void *from, size_t len, size_t *ret);
 
-/* One line for a log: "certificate is for another host: hostname mismatch", "unable to get local
- * issuer certificate", "wrong version number: is this a TLS port?". Borrowed until the next call.
- */
+/* One line for a log: "tls: the certificate is for another host: hostname mismatch", "tls: wrong
+ * version number: is this a TLS port?". Borrowed until the next call. */
 const char *tls_why(const Tls *tls);
 
 /* Ends the session without waiting for the peer; the socket stays open. Takes NULL; returns NULL.
