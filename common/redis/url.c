@@ -118,7 +118,7 @@ bool redis_url_parse(Str text, RedisUrl *ret, Error *reterr)
     }
     if (!ok) {
         return error_set(reterr, ERROR_SETUP,
-                         "must be redis://[user:password@]host[:port][/db] or "
+                         "must be redis[s]://[user:password@]host[:port][/db] or "
                          "unix://[user:password@]/path[?db=n]");
     }
     if (url.unix_socket) {

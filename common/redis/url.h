@@ -17,7 +17,7 @@ typedef struct {
     char shown[300]; /* without user and password, for logs */
 } RedisUrl;
 
-/* Percent escapes in user, password and path are resolved. false with ERROR_INVALID and a text.
+/* Percent escapes in user, password and path are resolved. false with ERROR_SETUP and a text.
  */
 bool redis_url_parse(Str url, RedisUrl *ret, Error *reterr);
 

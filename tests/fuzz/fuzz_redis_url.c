@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     RedisUrl url;
     Error error;
     if (!redis_url_parse(fuzz_text(data, size), &url, &error)) {
-        CHECK(error.code == ERROR_INVALID);
+        CHECK(error.code == ERROR_SETUP);
         return 0;
     }
     CHECK(url.host[0] != '\0' && (url.unix_socket || url.port != 0));
