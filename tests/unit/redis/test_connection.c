@@ -400,8 +400,7 @@ static void test_forgets_what_has_left(void **state)
         assert_true(resp_command(commands, words, 2));
         connection_flush(scene.connection);
         fake_redis_set_deaf(&scene.fake, false);
-        size_t unsent = connection_unsent(scene.connection);
-        while (unsent && connection_unsent(scene.connection) == unsent) {
+        while (connection_unsent(scene.connection) > 2 << 20) {
             run_for(scene.loop, 1); /* a part leaves */
         }
         fake_redis_set_deaf(&scene.fake, true);
