@@ -1,8 +1,8 @@
 #include "stats/metrics.h"
 
 /* The size of an array of values or bounds: that which the id has room for. */
-#define VALUES_OF(id) (id##_LAST - id + 1)
-#define BOUNDS_OF(id) (id##_LAST - id - 1)
+#define VALUES_OF(id) (id##_LAST - (id) + 1)
+#define BOUNDS_OF(id) (VALUES_OF(id) - 2)
 
 static const Str codes[] = {
     STR_INIT("200"), STR_INIT("400"), STR_INIT("401"), STR_INIT("403"), STR_INIT("404"),

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 /* An id with a cell for each of `count` values, or with those of a histogram of `count` bounds. */
-#define STAT_VALUES(id, count) id, id##_LAST = id + (count)-1
-#define STAT_BOUNDS(id, count) id, id##_LAST = id + (count) + 1
+#define STAT_VALUES(id, count) id, id##_LAST = -1 + (id) + (count)
+#define STAT_BOUNDS(id, count) STAT_VALUES(id, (count) + 2)
 
 typedef enum {
     /* One metric, whose values have ids of their own. */
