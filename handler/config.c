@@ -348,14 +348,11 @@ static const Setting settings[SETTINGS] = {
 /* Adds a number in the largest of the units that it is a multiple of. */
 static void add_number(Text *to, int64_t number, const Unit *units)
 {
-    const Unit *largest = units;
+    Unit largest = {"", 1};
     for (; units && units->factor; units++) {
-        largest = number % units->factor == 0 ? units : largest;
+        largest = number % units->factor == 0 ? *units : largest;
     }
-    if (largest) {
-        number /= largest->factor;
-    }
-    text_add_format(to, "%lld%s", (long long)number, largest ? largest->suffix : "");
+    text_add_format(to, "%lld%s", (long long)(number / largest.factor), largest.suffix);
 }
 
 /* Adds the words of a choice: "debug, info, warn or error". */
