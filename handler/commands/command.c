@@ -15,6 +15,17 @@ const Command commands[] = {
      "print the signature header of the body on standard input",
      "  tickstream sign <body; with the first of the secrets, which thus stands in no command\n"
      "  line.\n"},
+    {"cgi", cgi_main, 0, true, false, "", "answer one request as a CGI program",
+     "  For hosts without daemons, and to try a body in a shell:\n"
+     "\n"
+     "    REQUEST_METHOD=POST DOCUMENT_URI=/api/webhook/whatsapp \\\n"
+     "    CONTENT_TYPE=application/json CONTENT_LENGTH=$(wc -c <body) \\\n"
+     "    HTTP_X_HUB_SIGNATURE_256=$(tickstream sign <body | cut -d ' ' -f 2) tickstream cgi "
+     "<body\n"
+     "\n"
+     "  The path is DOCUMENT_URI, else REQUEST_URI, else SCRIPT_NAME and PATH_INFO. 0 when an "
+     "answer\n"
+     "  was written, whatever its status. A listening standard input is for run.\n"},
     {"help", help_main, 1, false, false, "[COMMAND]", "print this, or more on one command", ""},
     {"version", version_main, 0, false, false, "", "print the version", ""},
 };

@@ -6,7 +6,7 @@ import pytest
 from stack import BINARY, SECRET, TIMEOUT, WRAP, clean_environment, signature
 
 GOOD = {"TICKSTREAM_APP_SECRET": SECRET}
-COMMANDS = "run", "check-config", "healthcheck", "sign", "help", "version"
+COMMANDS = "run", "check-config", "healthcheck", "sign", "cgi", "help", "version"
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
 handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h
 handler/commands/         base/ payload/ stream/ redis/ http/ config.h
 handler/commands/run.     process/
+handler/commands/cgi.     process/ endpoints/ stats/
 handler/main.c            base/ commands/ config.h
 END
 }
@@ -83,6 +84,7 @@ openssl/ common/base/digest.c common/redis/tls.c
 jansson\.h handler/http/problem.c
 fastcgi\.h handler/http/fcgi_record.c handler/http/fcgi.c handler/http/fcgi_client.c
 fcgiapp\.h
+fcgi_stdio\.h handler/commands/cgi.c
 END
 
 exit $status

@@ -15,8 +15,8 @@ packages_of() {
         build) echo gcc libc6-dev make pkgconf libfcgi-dev libjansson-dev libhiredis-dev libxml2-dev libuv1-dev \
             libssl-dev ;;
         run) echo nginx redis-server redis-tools curl openssl ca-certificates ;;
-        test) echo libcmocka-dev python3 python3-pytest python3-redis nodejs node-redis systemd systemd-container \
-            valgrind ;;
+        test) echo libcmocka-dev fcgiwrap python3 python3-pytest python3-redis nodejs node-redis systemd \
+            systemd-container valgrind ;;
         lint) echo clang-format clang-tidy cppcheck ;;
         fuzz) echo clang libclang-rt-dev ;;
         bench) echo php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis ;;
@@ -41,12 +41,12 @@ as_root() {
 }
 
 # Where systemd runs, installing a server also starts it.  What we install serves only under our own scripts, so
-# hold the two back meanwhile; a mask of this kind is gone after a reboot at the latest.
+# hold them back meanwhile; a mask of this kind is gone after a reboot at the latest.
 hold_services() {
     [ -d /run/systemd/system ] || return 0
-    for service in nginx redis-server; do
+    for unit in nginx.service redis-server.service fcgiwrap.service fcgiwrap.socket; do
         case " $missing " in
-            *" $service "*) held="$held $service.service" ;;
+            *" ${unit%.*} "*) held="$held $unit" ;;
         esac
     done
     [ -z "$held" ] || as_root systemctl --quiet mask --runtime $held

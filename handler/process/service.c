@@ -1,0 +1,65 @@
+#include "process/service.h"
+
+#include "base/digest.h"
+#include "payload/codec.h"
+
+static bool open_tls(Service *service)
+{
+    const TlsSettings settings = {.ca = "", .cert = "", .key = "", .name = ""};
+    Error error;
+    if (!service->server.config->redis.tls) {
+        return true;
+    }
+    service->tls = tls_context_new(&settings, &error);
+    if (!service->tls) {
+        log_line(LOG_ERROR, "redis: %s", error.text);
+    }
+    return service->tls != NULL;
+}
+
+static bool open_verifier(Service *service)
+{
+    const Secrets *secrets = &service->server.config->app_secrets;
+    if (secrets->count) {
+        service->server.verifier = verifier_new(secrets->texts, secrets->count);
+    }
+    return service->server.verifier || !secrets->count;
+}
+
+static bool open_sink(Service *service, Loop *loop)
+{
+    const Config *config = service->server.config;
+    service->keys = stream_keys_new(config->stream, config->events_stream,
+                                    (unsigned)(config->dedupe_window / 1000));
+    const LinkSettings settings = {.url = &config->redis,
+                                   .keys = service->keys,
+                                   .tls = service->tls,
+                                   .timeout = config->redis_timeout};
+    service->server.sink = service->keys ? sink_redis_open(loop, &settings) : NULL;
+    return service->server.sink != NULL;
+}
+
+bool service_open(Service *service, const Config *config, Loop *loop)
+{
+    *service = (Service){.server = {.config = config}};
+    if (!open_tls(service)) {
+        return false;
+    }
+    if (!open_verifier(service) || !open_sink(service, loop)) {
+        log_line(LOG_ERROR, "out of memory at the start");
+        return false;
+    }
+    return true;
+}
+
+void service_close(Service *service)
+{
+    if (service->server.sink) {
+        service->server.sink->close(service->server.sink);
+    }
+    verifier_free(service->server.verifier);
+    tls_context_free(service->tls);
+    stream_keys_free(service->keys);
+    codec_shutdown();
+    digest_shutdown();
+}
