@@ -79,7 +79,8 @@ choose_settings() {
 start() {
     local name=$1
     shift
-    setsid setpriv --pdeathsig TERM "$@" >"$run_dir/$name.log" 2>&1 9>&- &
+    : >"$run_dir/$name.log"
+    setsid setpriv --pdeathsig TERM "$@" >>"$run_dir/$name.log" 2>&1 9>&- &
     pids[$name]=$!
     names+=("$name")
 }
@@ -125,7 +126,11 @@ redis_answers() {
 
 # Whoever has a full Redis needs it to run, to make room in it.
 is_ready() {
-    curl --silent --fail --noproxy '*' --max-time 5 --output /dev/null "$url/readyz" || redis_is_full
+    case $(curl --silent --noproxy '*' --max-time 5 --output /dev/null --write-out '%{http_code}' "$url/readyz") in
+        200) true ;;
+        503) redis_is_full ;;
+        *) false ;;
+    esac
 }
 
 redis_is_full() {
