@@ -1,4 +1,4 @@
-"""The consumers that the README shows, run as they stand there."""
+"""The consumers and the nginx block that the README shows, run as they stand there."""
 import os
 import pathlib
 import re
@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import stack  # noqa: F401  it sets the PATH
 from bodies import payload, result, status
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
@@ -30,3 +31,34 @@ def test_a_consumer_of_the_readme_reads_what_was_stored(stack, language):
                           env={**os.environ, "NODE_PATH": "/usr/share/nodejs"})
     assert done.returncode == 0, done.stderr
     assert "wamid.readme" in done.stdout
+
+
+def test_the_nginx_block_fits_into_debians_configuration(folder):
+    """Debian's paths and ports are below folder, where a user may write and listen; the rest is as it is."""
+    section = README.read_text().partition("## Behind an nginx of your own")[2].partition("\n## ")[0]
+    [commands] = re.findall(r"```sh\n(.*?)```", section, re.S)
+    [block] = re.findall(r"```nginx\n(.*?)```", section, re.S)
+    shutil.copytree("/etc/nginx", folder / "etc/nginx", ignore_dangling_symlinks=True)
+    (folder / "modules").symlink_to("/usr/lib/nginx/modules")
+    for name in "var/log/nginx", "run":
+        (folder / name).mkdir(parents=True)
+
+    def below(text):
+        text = re.sub(r"(?<![\w/])/(?=(?:etc/nginx|var/log/nginx|run)/)", "%s/" % folder, text)
+        return re.sub(r"(?m)^(\s*listen )(\d+|\[::\]:\d+)\b", r"\1unix:%s/\2" % folder, text)
+
+    done = subprocess.run(["sh", "-e", "-c", 'sudo() { "$@"; }\n' + below(commands)], cwd=README.parent,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    conf = folder / "etc/nginx/nginx.conf"
+    text = conf.read_text()
+    assert text.count("\nhttp {") == 1
+    places = "".join("%s_temp_path %s/temp;\n" % (kind, folder)
+                     for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
+    conf.write_text(text.replace("\nhttp {", "\nhttp {\n" + places + block))
+    default = folder / "etc/nginx/sites-enabled/default"
+    for file in [conf, *(folder / "etc/nginx").glob("[upt]*.conf"), *[default] * default.exists()]:
+        file.write_text(below(file.read_text()))
+    done = subprocess.run(["nginx", "-t", "-p", folder, "-e", folder / "error.log", "-c", conf], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stderr
