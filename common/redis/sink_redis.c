@@ -189,7 +189,7 @@ static void after_events(void *arg)
         look_at_time(sink);
     }
     if (sink->in_flight.first && sink->in_flight.first->sent_at >= loop_now(sink->loop)) {
-        sink->heard_at = loop_clock_ms(); /* nothing has left before this turn: Redis' time begins here */
+        sink->heard_at = loop_clock_ms(); /* nothing left before this turn: its time begins here */
     }
     link_flush(sink->link);
 }
