@@ -27,6 +27,13 @@ void sending_pool_close(SendingPool *pool)
     }
 }
 
+bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script)
+{
+    return sending->publication ? publish_write(&sending->publishing, buffer, keys, script,
+                                                sending->publication, sending->digests)
+                                : publish_write_probe(&sending->publishing, buffer, keys);
+}
+
 void sending_tell(Sending *sending, ErrorCode code)
 {
     Publication *publication = sending->publication;

@@ -34,6 +34,10 @@ Sending *sending_new(SendingPool *pool); /* cleared; NULL: no memory */
 void sending_free(SendingPool *pool, Sending *sending);
 void sending_pool_close(SendingPool *pool);
 
+/* Appends its commands, for the first time or again; somebody waits for it. script: the name of the
+ * script on the server. false: no memory, nothing was appended. */
+bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script);
+
 /* Tells who waits how it has ended; nobody waits from then on. Whoever is told may begin another.
  */
 void sending_tell(Sending *sending, ErrorCode code);

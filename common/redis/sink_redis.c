@@ -20,7 +20,8 @@ typedef struct {
     Queue in_flight; /* in the order in which replies will come */
     Queue waiting;   /* for another attempt */
     SendingPool pool;
-    int64_t heard_at; /* the last reply, or when the first was asked for after a silence */
+    bool begins;      /* nothing was under way before this turn, and now something is */
+    int64_t heard_at; /* the last reply, or the end of the turn that begins something */
     Timer *tick;
     bool is_time; /* to look at deadlines in this turn, when its events have been handled */
     void (*settled)(void *arg); /* NULL when it has been called */
@@ -37,24 +38,14 @@ static void start_ticking(SinkRedis *sink)
     }
 }
 
-static bool write_commands(const SinkRedis *sink, Sending *sending)
-{
-    Buffer *commands = link_commands(sink->link);
-    return sending->publication
-               ? publish_write(&sending->publishing, commands, sink->settings.keys,
-                               link_script(sink->link), sending->publication, sending->digests)
-               : publish_write_probe(&sending->publishing, commands, sink->settings.keys);
-}
-
 static bool send_commands(SinkRedis *sink, Sending *sending)
 {
-    if (!write_commands(sink, sending)) {
+    if (!sending_write(sending, link_commands(sink->link), sink->settings.keys,
+                       link_script(sink->link))) {
         return false;
     }
     sending->sent_at = loop_clock_ms();
-    if (!sink->in_flight.first) {
-        sink->heard_at = sending->sent_at;
-    }
+    sink->begins = sink->begins || !sink->in_flight.first;
     queue_push(&sink->in_flight, sending);
     start_ticking(sink);
     return true;
@@ -71,8 +62,7 @@ static void send_again(SinkRedis *sink, Sending *sending)
 
 /* Replies */
 
-/* Does another attempt after a pause still get its reply in time, if it takes as long as this one?
- */
+/* Is there time for another attempt after a pause, if it takes as long as this one? */
 static bool fits(const Sending *sending, int64_t pause)
 {
     const int64_t round_trip = loop_clock_ms() - sending->sent_at;
@@ -184,12 +174,13 @@ static void on_tick(void *arg)
 static void after_events(void *arg)
 {
     SinkRedis *sink = arg;
+    if (sink->begins) {
+        sink->begins = false;
+        sink->heard_at = loop_clock_ms();
+    }
     if (sink->is_time) {
         sink->is_time = false;
         look_at_time(sink);
-    }
-    if (sink->in_flight.first && sink->in_flight.first->sent_at >= loop_now(sink->loop)) {
-        sink->heard_at = loop_clock_ms(); /* nothing left before this turn: its time begins here */
     }
     link_flush(sink->link);
 }
