@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,13 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
+/* OpenSSL's macro for it casts const away. */
+static bool ask_for_name(SSL *ssl, const char *name)
+{
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)name) == 1;
+}
+
 /* Whom the certificate must be for. An address is looked for among the addresses of the
  * certificate, and is no name for SNI (RFC 6066 section 3). */
 static bool expect(SSL *ssl, const char *name, TlsVerify verify)
@@ -139,8 +147,7 @@ static bool expect(SSL *ssl, const char *name, TlsVerify verify)
         return verify == TLS_CHAIN || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
     }
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set_tlsext_host_name(ssl, name) == 1 &&
-           (verify == TLS_CHAIN || SSL_set1_host(ssl, name) == 1);
+    return ask_for_name(ssl, name) && (verify == TLS_CHAIN || SSL_set1_host(ssl, name) == 1);
 }
 
 Tls *tls_open(TlsContext *context, int fd, const char *host, Error *reterr)

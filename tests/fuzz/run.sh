@@ -15,6 +15,7 @@ for target; do
     mkdir -p "$corpus"
     case $target in
     json | xml | form | fcgi) dictionary=$target seeds=tests/data/$target ;;
+    reply) dictionary=reply seeds= ;;
     *) dictionary=header seeds= ;;
     esac
     # shellcheck disable=SC2086 # there may be no seeds
