@@ -15,8 +15,8 @@
 #include "http/fcgi.h"
 
 #include "base/limits.h"
+#include "http/cgi.h"
 #include "http/parameters.h"
-#include "http/status.h"
 
 #include <assert.h>
 #include <fastcgi.h>
@@ -337,32 +337,11 @@ void fcgi_body_filled(Fcgi *fcgi, size_t len)
 
 /* Answers */
 
-/* The head's texts, of which those of the request and the response have no fixed length. */
-static size_t head_size(const HttpStatus *status, Str request_id, const Response *response)
-{
-    enum { FIXED = 128 }; /* names, blanks and line ends, and two numbers */
-    return FIXED + status->phrase.len + response->content_type.len + request_id.len +
-           response->headers.len;
-}
-
-static char *put_response_head(char *to, const HttpStatus *status, Str request_id,
-                               const Response *response)
-{
-    to = str_put_number(str_put(to, STR("Status: ")), (size_t)status->number);
-    to = str_put(str_put(to, STR(" ")), status->phrase);
-    to = str_put(str_put(to, STR("\r\nContent-Type: ")), response->content_type);
-    to = str_put_number(str_put(to, STR("\r\nContent-Length: ")), response->body.len);
-    to = str_put(str_put(to, STR("\r\nX-Request-Id: ")), request_id);
-    to = str_put(to, STR("\r\nCache-Control: no-store\r\n"));
-    return str_put(str_put(to, response->headers), STR("\r\n"));
-}
-
 /* The first record takes the head and as much of the body as there is room for, others the rest;
  * an empty one ends the output. */
-static char *put_output(char *to, unsigned id, const HttpStatus *status, Str request_id,
-                        const Response *response)
+static char *put_output(char *to, unsigned id, const Response *response, Str request_id)
 {
-    char *end = put_response_head(to + FCGI_HEAD_BYTES, status, request_id, response);
+    char *end = cgi_put_head(to + FCGI_HEAD_BYTES, response, request_id);
     size_t len = (size_t)(end - to) - FCGI_HEAD_BYTES;
     Str rest = response->body, part = take(&rest, FCGI_CONTENT_BYTES - len);
     fcgi_put_head(to, FCGI_STDOUT, id, len + part.len);
@@ -376,9 +355,8 @@ static char *put_output(char *to, unsigned id, const HttpStatus *status, Str req
 
 bool fcgi_answer(Fcgi *fcgi, const Response *response, Buffer *out)
 {
-    const HttpStatus *status = status_find(response->status);
     const Str request_id = fcgi->request->request_id;
-    size_t head = head_size(status, request_id, response);
+    size_t head = cgi_head_size(response, request_id);
     size_t records = 3 + response->body.len / FCGI_CONTENT_BYTES;
     assert(fcgi->state == FCGI_COMPLETE && head < FCGI_CONTENT_BYTES);
     if (!buffer_reserve(out,
@@ -386,7 +364,7 @@ bool fcgi_answer(Fcgi *fcgi, const Response *response, Buffer *out)
         fcgi->state = FCGI_FAILED;
         return false;
     }
-    char *to = put_output(out->ptr + out->len, fcgi->id, status, request_id, response);
+    char *to = put_output(out->ptr + out->len, fcgi->id, response, request_id);
     out->len = (size_t)(fcgi_put_end(to, fcgi->id) - out->ptr);
     fcgi->state = FCGI_IDLE;
     return true;

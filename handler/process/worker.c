@@ -1,11 +1,9 @@
 #include "process/worker.h"
 
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "payload/codec.h"
 #include "process/peer.h"
-#include "redis/sink_redis.h"
+#include "process/service.h"
 #include "stats/stats.h"
 
 #include <errno.h>
@@ -25,9 +23,7 @@ enum {
 };
 
 typedef struct Worker {
-    Server server;
-    StreamKeys *keys;
-    TlsContext *tls; /* NULL: none is needed */
+    Service service;
     Loop *loop;
     Peers *peers;
     int listener;
@@ -77,9 +73,9 @@ static void on_acceptable(void *arg, int events)
 /* Would a request be stored? The master waits for this before it sends an older generation away. */
 static void tell_accepting(const Worker *worker)
 {
-    const Sink *sink = worker->server.sink;
+    const Sink *sink = worker->service.server.sink;
     stats_set(STAT_ACCEPTING,
-              worker->accepting && !worker->server.draining && sink->is_connected(sink));
+              worker->accepting && !worker->service.server.draining && sink->is_connected(sink));
 }
 
 /* Also at the start, when the sink has settled: requests that come earlier wait in the listener's
@@ -116,7 +112,7 @@ static void on_drain_look(void *arg)
         peers_close_idle(worker->peers, now - worker->drain_quiet);
     }
     size_t open = peers_count(worker->peers);
-    bool timed_out = now - worker->drain_began >= worker->server.config->drain_timeout;
+    bool timed_out = now - worker->drain_began >= worker->service.server.config->drain_timeout;
     if (timed_out && open) {
         log_line(LOG_WARN, "drain: %zu connections were still open at the end of the drain timeout",
                  open);
@@ -128,7 +124,7 @@ static void on_drain_look(void *arg)
 
 static void begin_drain(Worker *worker)
 {
-    worker->server.draining = true;
+    worker->service.server.draining = true;
     worker->drain_began = loop_now(worker->loop);
     worker->accept_watch = watch_close(worker->accept_watch);
     close(worker->listener);
@@ -143,9 +139,9 @@ static void begin_drain(Worker *worker)
  */
 static void stop(Worker *worker)
 {
-    const Sink *sink = worker->server.sink;
+    const Sink *sink = worker->service.server.sink;
     worker->drain_quiet = DRAIN_QUIET;
-    if (!worker->server.draining) {
+    if (!worker->service.server.draining) {
         if (sink->is_connected(sink)) {
             accept_what_waits(worker);
         }
@@ -157,8 +153,8 @@ static void stop(Worker *worker)
  * would use them without a look. */
 static void give_way(Worker *worker)
 {
-    if (!worker->server.draining) {
-        worker->drain_quiet = worker->server.config->drain_timeout;
+    if (!worker->service.server.draining) {
+        worker->drain_quiet = worker->service.server.config->drain_timeout;
         begin_drain(worker);
     }
 }
@@ -200,76 +196,46 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static Sink *open_sink(Worker *worker)
+static bool no_memory(void)
 {
-    const Config *config = worker->server.config;
-    worker->keys = stream_keys_new(config->stream, config->events_stream,
-                                   (unsigned)(config->dedupe_window / 1000));
-    const LinkSettings settings = {.url = &config->redis,
-                                   .keys = worker->keys,
-                                   .tls = worker->tls,
-                                   .timeout = config->redis_timeout};
-    return worker->keys ? sink_redis_open(worker->loop, &settings) : NULL;
+    log_line(LOG_ERROR, "out of memory at the start");
+    return false;
 }
 
-/* Once a process: certificates are read here, so that a reload takes new ones. */
-static bool open_tls(Worker *worker)
+/* false: the reason has been logged. */
+static bool worker_open(Worker *worker, const Config *config)
 {
-    const Config *config = worker->server.config;
-    const TlsSettings settings = {.ca = "", .cert = "", .key = "", .name = ""};
-    Error error;
-    if (!config->redis.tls) {
-        return true;
-    }
-    worker->tls = tls_context_new(&settings, &error);
-    if (!worker->tls) {
-        log_line(LOG_ERROR, "redis: %s", error.text);
-    }
-    return worker->tls != NULL;
-}
-
-static bool worker_open(Worker *worker)
-{
-    const Config *config = worker->server.config;
+    worker->signals = open_signals();
     worker->loop = loop_new();
-    if (!worker->loop) {
+    if (worker->signals < 0 || !worker->loop) {
+        return no_memory();
+    }
+    if (!service_open(&worker->service, config, worker->loop)) {
         return false;
     }
-    worker->server.sink = open_tls(worker) ? open_sink(worker) : NULL;
-    if (config->app_secrets.count) {
-        worker->server.verifier =
-            verifier_new(config->app_secrets.texts, config->app_secrets.count);
-    }
-    worker->peers = peers_open(worker->loop, &worker->server);
+    worker->peers = peers_open(worker->loop, &worker->service.server);
     worker->signal_watch =
         loop_watch(worker->loop, worker->signals, LOOP_READABLE, on_signal, worker);
     worker->accept_watch = loop_watch(worker->loop, worker->listener, 0, on_acceptable, worker);
     worker->accept_pause = loop_timer(worker->loop, start_accepting, worker);
     worker->drain_timer = loop_timer(worker->loop, on_drain_look, worker);
     worker->heartbeat = loop_timer(worker->loop, on_heartbeat, worker);
-    return worker->server.sink && worker->peers &&
-           (worker->server.verifier || !config->app_secrets.count) && worker->signal_watch &&
-           worker->accept_watch && worker->accept_pause && worker->drain_timer && worker->heartbeat;
+    return (worker->peers && worker->signal_watch && worker->accept_watch && worker->accept_pause &&
+            worker->drain_timer && worker->heartbeat) ||
+           no_memory();
 }
 
 static void worker_close(Worker *worker)
 {
-    if (worker->server.sink) {
-        worker->server.sink->close(worker->server.sink); /* first: it answers what is in flight */
-    }
+    service_close(&worker->service); /* first: it answers what is in flight */
     peers_close(worker->peers);
-    verifier_free(worker->server.verifier);
     loop_free(worker->loop);
-    tls_context_free(worker->tls);
-    stream_keys_free(worker->keys);
     close(worker->signals);
-    codec_shutdown();
-    digest_shutdown();
 }
 
 int worker_run(const Config *config, int listener, size_t slot)
 {
-    Worker worker = {.server = {.config = config}, .listener = listener};
+    Worker worker = {.listener = listener};
     /* Big blocks always come from the system and go back to it: no threshold that grows with the
      * first big body. */
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
@@ -278,15 +244,12 @@ int worker_run(const Config *config, int listener, size_t slot)
     stats_add(STAT_WORKER_STARTS, 1);
     srandom((unsigned)getpid());
     signal(SIGPIPE, SIG_IGN);
-    worker.signals = open_signals();
-    bool ok = worker.signals >= 0 && worker_open(&worker);
+    bool ok = worker_open(&worker, config);
     if (ok) {
         stats_set(STAT_WORKERS, 1);
         timer_start(worker.heartbeat, 0, HEARTBEAT);
-        sink_redis_when_settled(worker.server.sink, start_accepting, &worker);
+        sink_redis_when_settled(worker.service.server.sink, start_accepting, &worker);
         loop_run(worker.loop);
-    } else {
-        log_line(LOG_ERROR, "out of memory at the start");
     }
     worker_close(&worker);
     return ok ? 0 : 1;
