@@ -74,7 +74,7 @@ size_t pool_ready(Pool *pool, ChildState state)
 {
     size_t count = 0;
     for (Child *child = NULL; (child = next_in(pool, state, child));) {
-        count += child->pid && stats_of(slot_of(pool, child), STAT_REDIS_CONNECTED);
+        count += child->pid && stats_of(slot_of(pool, child), STAT_ACCEPTING);
     }
     return count;
 }

@@ -35,7 +35,7 @@ typedef struct {
 /* Places that are free. */
 size_t pool_room(Pool *pool);
 
-/* How many of a state have a process, and how many of these have reached Redis. */
+/* How many of a state have a process, and how many of these take requests and have Redis. */
 size_t pool_running(Pool *pool, ChildState state);
 size_t pool_ready(Pool *pool, ChildState state);
 

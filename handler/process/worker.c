@@ -16,7 +16,7 @@
 
 enum {
     HEARTBEAT = 1000,   /* milliseconds between signs of life for the master */
-    ACCEPT_PAUSE = 100, /* after accept() ran out of descriptors */
+    ACCEPT_PAUSE = 100, /* after accept() ran out of descriptors, or while others serve */
     DRAIN_LOOK = 50,    /* between looks at idle connections while draining */
     DRAIN_QUIET = 300,  /* a connection that was idle for so long is closed: nginx has turned away
                            by then */
@@ -78,13 +78,31 @@ static void tell_accepting(const Worker *worker)
               worker->accepting && !worker->service.server.draining && sink->is_connected(sink));
 }
 
+/*
+ * Without Redis a worker could only refuse: as long as others have it, such as the old ones during
+ * a reload, connections are theirs.
+ */
+static bool is_for_others(const Worker *worker)
+{
+    const Sink *sink = worker->service.server.sink;
+    bool others = false;
+    for (size_t slot = 0; slot < LIMIT_WORKERS && !others; slot++) {
+        others = stats_of(slot, STAT_ACCEPTING) != 0;
+    }
+    return others && !sink->is_connected(sink);
+}
+
 /* Also at the start, when the sink has settled: requests that come earlier wait in the listener's
  * queue. */
 static void start_accepting(void *arg)
 {
     Worker *worker = arg;
-    if (worker->accept_watch && !watch_set(worker->accept_watch, LOOP_READABLE)) {
+    if (!worker->accept_watch) {
+        return; /* draining */
+    }
+    if (is_for_others(worker) || !watch_set(worker->accept_watch, LOOP_READABLE)) {
         timer_start(worker->accept_pause, ACCEPT_PAUSE, 0);
+        return;
     }
     worker->accepting = true;
     tell_accepting(worker);
