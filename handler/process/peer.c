@@ -15,10 +15,13 @@
 #include "process/peer.h"
 
 #include "base/arena_pool.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/owner.h"
 #include "endpoints/endpoint.h"
 #include "http/fcgi.h"
+#include "process/progress.h"
+#include "process/turns.h"
 #include "stats/stats.h"
 
 #include <assert.h>
@@ -40,21 +43,16 @@ typedef enum { PEER_IDLE, PEER_RECEIVING, PEER_SERVING, PEER_SENDING } PeerState
 
 typedef struct Peer Peer;
 
-/* A peer's place in a list; link is the pointer that points here, NULL when it is in none. */
-typedef struct Place {
-    struct Place *next, **link;
-} Place;
-
 struct Peer {
     Exchange exchange;
     Peers *peers;
-    Place place;  /* among all */
-    Place moving; /* among those that are RECEIVING or SENDING at the end of a turn */
+    ListPlace place;  /* among all */
+    ListPlace moving; /* among those that are RECEIVING or SENDING at the end of a turn */
     int fd;
     Watch *watch;
     Fcgi fcgi;
     PeerState state;
-    unsigned round;    /* in which it was last read from */
+    unsigned round;    /* of turns: in which it was last read from */
     int64_t idle_from; /* loop time */
     size_t expected;   /* announced bytes of the body that is being received */
     bool is_doomed;    /* while SERVING it has become of no use: closed when it is answered */
@@ -62,59 +60,32 @@ struct Peer {
     size_t ahead_len;
     Str unsent; /* the arena's: the rest of an answer */
 
-    /* of what it is RECEIVING or SENDING: bytes, and exact milliseconds while it is in `moving` */
-    size_t bytes;
-    int64_t began;
-    int64_t moved; /* when bytes last came or went */
+    Progress progress; /* of what it is RECEIVING or SENDING; times only while in `moving` */
 };
 
 struct Peers {
     Loop *loop;
     Server *server;
-    Place *all, *moving;
+    ListPlace *all, *moving;
     size_t count;
     Timer *look;
     ArenaPool arenas;
-    Buffer out;     /* what is being sent, within one call */
-    unsigned round; /* of reading from all that are readable */
-    bool is_late;   /* in this turn somebody was told to wait for the next one */
-    bool someone_waits;
+    Buffer out; /* what is being sent, within one call */
+    Turns turns;
     char input[INPUT]; /* what has just been read, within one call */
 };
-
-/* Lists */
-
-static void link_place(Place **list, Place *place)
-{
-    *place = (Place){.next = *list, .link = list};
-    if (place->next) {
-        place->next->link = &place->next;
-    }
-    *list = place;
-}
-
-static void unlink_place(Place *place)
-{
-    if (place->link) {
-        *place->link = place->next;
-        if (place->next) {
-            place->next->link = place->link;
-        }
-        place->link = NULL;
-    }
-}
 
 /* Bytes have come or gone, and more are to: now and then the peer is looked at until they are. */
 static void note_progress(Peer *peer, size_t bytes)
 {
     Peers *peers = peer->peers;
-    peer->bytes += bytes;
-    peer->moved = loop_clock_ms();
-    if (peer->moving.link) {
+    peer->progress.bytes += bytes;
+    peer->progress.moved = loop_clock_ms();
+    if (list_has(&peer->moving)) {
         return;
     }
-    peer->began = peer->moved;
-    link_place(&peers->moving, &peer->moving);
+    peer->progress.began = peer->progress.moved;
+    list_add(&peers->moving, &peer->moving);
     if (!timer_is_running(peers->look)) {
         timer_start(peers->look, LOOK, LOOK);
     }
@@ -143,8 +114,8 @@ static void forget_expected(Peer *peer)
 static void end_request(Peer *peer)
 {
     forget_expected(peer);
-    unlink_place(&peer->moving);
-    peer->bytes = 0;
+    list_remove(&peer->moving);
+    peer->progress.bytes = 0;
     arena_pool_give(&peer->peers->arenas, peer->exchange.arena);
     peer->exchange.arena = NULL;
     peer->unsent = (Str){NULL, 0};
@@ -157,7 +128,7 @@ static void close_peer(Peer *peer)
     Peers *peers = peer->peers;
     assert(peer->state != PEER_SERVING);
     end_request(peer);
-    unlink_place(&peer->place);
+    list_remove(&peer->place);
     stats_set(STAT_CONNECTIONS, --peers->count);
     watch_close(peer->watch);
     close(peer->fd);
@@ -201,7 +172,7 @@ static bool finish_answer(Peer *peer)
 static bool keep_unsent(Peer *peer, Str rest)
 {
     peer->unsent = arena_copy(peer->exchange.arena, rest);
-    peer->bytes = 0;
+    peer->progress.bytes = 0;
     note_progress(peer, 0);
     return peer->unsent.ptr && watch_set(peer->watch, LOOP_WRITABLE);
 }
@@ -254,7 +225,7 @@ static void expect_body(Peer *peer)
 static bool serve(Peer *peer)
 {
     forget_expected(peer);
-    unlink_place(&peer->moving);
+    list_remove(&peer->moving);
     peer->exchange.began = loop_clock_ns();
     peer->state = PEER_SERVING;
     return endpoint_serve(&peer->exchange) == LATER || send_answer(peer);
@@ -373,33 +344,6 @@ static bool receive(Peer *peer)
     return true;
 }
 
-/*
- * Is it this peer's turn? A turn of the loop that has taken long leaves the others for the next;
- * then those come first who have not been read from in this round.
- */
-static bool may_read(Peer *peer)
-{
-    Peers *peers = peer->peers;
-    if (peers->someone_waits && peer->round == peers->round) {
-        return false;
-    }
-    if (loop_clock_ms() - loop_now(peers->loop) > LIMIT_TURN_MS) {
-        peers->is_late = true;
-        return false;
-    }
-    peer->round = peers->round;
-    return true;
-}
-
-/* A round ends with the first turn in which nobody had to wait. */
-static void on_turn_ends(void *arg)
-{
-    Peers *peers = arg;
-    peers->round += !peers->is_late;
-    peers->someone_waits = peers->is_late;
-    peers->is_late = false;
-}
-
 static bool send_rest(Peer *peer)
 {
     ssize_t n = send(peer->fd, peer->unsent.ptr, peer->unsent.len, MSG_NOSIGNAL);
@@ -414,13 +358,14 @@ static bool send_rest(Peer *peer)
 static void on_ready(void *arg, int events)
 {
     Peer *peer = arg;
+    Peers *peers = peer->peers;
     (void)events;
     if (peer->state == PEER_SERVING) {
         /* It sends on, or has given up: what comes is read when it has been answered. */
         watch_set(peer->watch, 0);
     } else if (peer->state == PEER_SENDING) {
         go_on(peer, send_rest(peer));
-    } else if (may_read(peer)) {
+    } else if (turns_take(&peers->turns, &peer->round, loop_clock_ms() - loop_now(peers->loop))) {
         go_on(peer, receive(peer));
     }
 }
@@ -434,24 +379,15 @@ static bool is_movable(const Peer *peer)
     return poll(&look, 1, 0) > 0;
 }
 
-static bool is_stuck(const Peer *peer, int64_t now)
-{
-    int64_t since_begin = now - peer->began;
-    bool silent = now - peer->moved >= LIMIT_RECEIVE_MS;
-    bool slow = since_begin >= LIMIT_RECEIVE_MS &&
-                peer->bytes < (size_t)since_begin / 1000 * LIMIT_RECEIVE_RATE;
-    return (silent || slow) && !is_movable(peer);
-}
-
 static void on_look(void *arg)
 {
     static LogSite site;
     Peers *peers = arg;
     int64_t now = loop_clock_ms();
-    for (Place *place = peers->moving, *next; place; place = next) {
+    for (ListPlace *place = peers->moving, *next; place; place = next) {
         Peer *peer = OWNER_OF(place, Peer, moving);
         next = place->next;
-        if (is_stuck(peer, now)) {
+        if (progress_is_stuck(&peer->progress, now) && !is_movable(peer)) {
             log_rarely(&site, LOG_WARN, "fastcgi: a peer %s too slowly and is cut off",
                        peer->state == PEER_SENDING ? "takes its answer" : "sends its request");
             close_peer(peer);
@@ -463,6 +399,12 @@ static void on_look(void *arg)
 }
 
 /* All of them */
+
+static void on_turn_ends(void *arg)
+{
+    Peers *peers = arg;
+    turns_end(&peers->turns);
+}
 
 Peers *peers_open(Loop *loop, Server *server)
 {
@@ -505,9 +447,9 @@ void peers_add(Peers *peers, int fd)
     peer->fd = fd;
     peer->watch = watch;
     peer->fcgi.max_body = peers->server->config->max_body;
-    peer->round = peers->round - 1;
+    peer->round = peers->turns.round - 1;
     peer->idle_from = loop_now(peers->loop);
-    link_place(&peers->all, &peer->place);
+    list_add(&peers->all, &peer->place);
     stats_set(STAT_CONNECTIONS, ++peers->count);
 }
 
@@ -518,7 +460,7 @@ size_t peers_count(const Peers *peers)
 
 void peers_close_idle(Peers *peers, int64_t since)
 {
-    for (Place *place = peers->all, *next; place; place = next) {
+    for (ListPlace *place = peers->all, *next; place; place = next) {
         Peer *peer = OWNER_OF(place, Peer, place);
         next = place->next;
         /* A request that has just arrived must not be lost with the connection. */
@@ -531,7 +473,7 @@ void peers_close_idle(Peers *peers, int64_t since)
 Peers *peers_close(Peers *peers)
 {
     if (peers) {
-        for (Place *place = peers->all, *next; place; place = next) {
+        for (ListPlace *place = peers->all, *next; place; place = next) {
             next = place->next;
             close_peer(OWNER_OF(place, Peer, place));
         }

@@ -1,3 +1,16 @@
+/*
+ * States of a worker, and who moves it.
+ *
+ *     STARTING  -- the sink has settled -->    ACCEPTING  connections wait in the queue till then
+ *     ACCEPTING -- SIGTERM (INT, QUIT) -->     DRAINING   it takes what waits in the queue first
+ *     ACCEPTING -- SIGUSR2 -->                 DRAINING   the queue is for its successors
+ *     DRAINING  -- no connection is left -->   ended
+ *     DRAINING  -- DRAIN_TIMEOUT is over -->   ended      what is in flight is answered 503
+ *
+ * A signal may come in STARTING too. While DRAINING nothing is accepted, each answer ends its
+ * connection, and so does silence: a moment of it after SIGTERM, none after SIGUSR2, when nginx is
+ * left to close what it may be about to use.
+ */
 #include "process/worker.h"
 
 #include "base/log.h"
