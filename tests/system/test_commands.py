@@ -41,8 +41,8 @@ def test_an_option_is_the_command_of_its_name(run):
 
 
 @pytest.mark.parametrize("arguments", [
-    ("start",), ("help", "start"), ("help", "run", "run"), ("version", "1"), ("check-config", "x"), ("run", "x"), ("run", "--one", "x"),
-    ("healthcheck", "/a", "/b"), ("--nonsense",), ("--config",), ("--check-config", "run")])
+    ("start",), ("help", "start"), ("help", "run", "run"), ("version", "1"), ("check-config", "x"), ("run", "x"),
+    ("run", "--one", "x"), ("sign", "x"), ("cgi", "x"), ("healthcheck", "/a", "/b"), ("--nonsense",), ("--config",), ("--check-config", "run")])
 def test_misuse(run, arguments):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, b"") and b"Usage: " in done.stderr

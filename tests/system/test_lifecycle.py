@@ -14,7 +14,7 @@ import pytest
 from bodies import payload
 from load import Load
 from proxy import SlowProxy
-from stack import BINARY, SECRET, SLOWNESS, TIMEOUT, is_alive, wait_for
+from stack import BINARY, SECRET, SLOWNESS, TIMEOUT, WRAP, is_alive, wait_for
 
 KILLED = r"worker \d+ \(pid \d+\) was killed by signal 9"
 
@@ -276,6 +276,37 @@ def test_reload_waits_until_new_workers_reach_redis(make_stack, folder):
         under_way(load)
     assert set(load.answers) == {200}
     assert check_ledger(stack, load.accepted) == 0
+    proxy.close()
+
+
+def test_service_manager_hears_of_a_reload_within_a_reload(make_stack, folder):
+    """RELOADING for each SIGHUP, READY when nothing is left to do."""
+    stack = make_stack(start=False, nginx=False, drain_timeout="0")
+    stack.program.expects(*RELOADS)
+    stack.redis.start()
+    proxy = SlowProxy(folder / "proxy.sock", stack.redis.path, delay=1)
+    stack.program.settings["redis_url"] = proxy.url
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(folder / "notify"))
+        manager.settimeout(TIMEOUT)
+        env = {**stack.program.environment(), "NOTIFY_SOCKET": str(folder / "notify")}
+        stack.program.spawn([*WRAP, BINARY], env=env)
+
+        def heard():
+            word = "WATCHDOG=1"
+            while word == "WATCHDOG=1":
+                word = manager.recv(4096).decode().splitlines()[0]
+            return word
+
+        assert heard() == "READY=1"
+        wait_for(stack.is_ready, "every worker has reached Redis")
+        stack.program.kill(signal.SIGHUP)
+        assert heard() == "RELOADING=1"
+        stack.program.kill(signal.SIGHUP)
+        assert heard() == "RELOADING=1"
+        assert heard() == "READY=1" and reloads(stack) == 2
+        assert stack.program.stop() == 0
+        assert heard() == "STOPPING=1"
     proxy.close()
 
 
