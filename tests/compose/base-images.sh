@@ -37,12 +37,16 @@ build() { # TAG, Dockerfile on stdin
     docker build --tag "$1" - >"$scratch/build.log" 2>&1 || { tail -n 20 "$scratch/build.log" >&2 && return 1; }
 }
 
-# As in the official images, nginx has the user 101, and Redis a user of its name and its data in /data.
+# As in the official images, nginx has the user 101, and Redis a user of its name and its data in /data.  Trixie's nginx
+# is older than theirs, so it comes from the next Debian.
 stand_in_nginx() { # TAG
     build "$1" <<'END'
 FROM debian:trixie-slim
 RUN groupadd --system --gid 101 nginx && useradd --system --uid 101 --gid 101 nginx \
- && apt-get update -qq && apt-get install -qq --no-install-recommends curl nginx && rm -rf /var/lib/apt/lists/*
+ && apt-get update -qq && apt-get install -qq --no-install-recommends curl \
+ && sed 's/ trixie / forky /' /etc/apt/sources.list | grep ' forky ' >/etc/apt/sources.list.d/forky.list \
+ && apt-get update -qq && apt-get install -qq --no-install-recommends --target-release forky nginx \
+ && rm -rf /var/lib/apt/lists/*
 STOPSIGNAL SIGQUIT
 CMD ["nginx", "-g", "daemon off;"]
 END
@@ -59,7 +63,7 @@ CMD ["redis-server"]
 END
 }
 
-used=$(sed -n 's/^FROM \([a-z]*:[^ ]*\).*/\1/p' handler/package/Dockerfile; sed -n 's/^ *image: *//p' docker-compose.yml)
+used=$(sed -n 's/^FROM \([a-z]*:[^ ]*\).*/\1/p' handler/package/Dockerfile; sed -n 's/^ *image: *\([a-z]*:[a-z0-9.]\{1,\}\).*/\1/p' docker-compose.yml)
 for image in $used; do
     docker image inspect "$image" >/dev/null 2>&1 && continue
     timeout 120 docker pull --quiet "$image" 2>/dev/null && continue

@@ -62,3 +62,9 @@ def test_the_nginx_block_fits_into_debians_configuration(folder):
     done = subprocess.run(["nginx", "-t", "-p", folder, "-e", folder / "error.log", "-c", conf], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_image_has_the_programs_version():
+    version, image = (re.search(r"(?m)^%s ?:?=(.*)" % name, (README.parent / file).read_text())[1].strip()
+                      for name, file in (("VERSION", "Makefile"), ("IMAGE_VERSION", ".env")))
+    assert image == version

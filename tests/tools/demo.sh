@@ -111,6 +111,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
+# Containers that have just been started take a moment.
+[ -z "${URL-}" ] || curl --silent --show-error --noproxy '*' --output /dev/null --fail --retry 30 --retry-delay 1 \
+    --retry-all-errors "${base%/}/readyz" 2>"$work/answer" || {
+    tail -n 1 "$work/answer" >&2
+    exit 1
+}
 redis ping >"$work/answer" 2>&1 || {
     echo "demo: $(cat "$work/answer") (is \`make run\` running? URL= names another address)" >&2
     exit 1
