@@ -18,7 +18,7 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 16 };
+enum { SETTINGS = 21 };
 
 typedef struct Setting Setting;
 
@@ -88,6 +88,16 @@ static void print_text(const Setting *setting, const Config *config)
 }
 
 static const Kind kind_text = {parse_text, print_text, NULL, NULL};
+
+/* None, or an absolute one. So the content of a file, which NAME_FILE would give for its
+ * path, is refused, and no error quotes it. */
+static bool parse_path(const Setting *setting, Str text, Config *config)
+{
+    bool is_path = text.len > 0 && text.ptr[0] == '/' && !memchr(text.ptr, '\n', text.len);
+    return (text.len == 0 || is_path) && parse_text(setting, text, config);
+}
+
+static const Kind kind_path = {parse_path, print_text, NULL, NULL};
 
 /* Stream names: derived keys put braces around it, so it must not have any. */
 static bool parse_stream(const Setting *setting, Str text, Config *config)
@@ -281,7 +291,8 @@ static const Kind kind_secrets = {parse_secrets, print_secrets, NULL, NULL};
 
 /* The fields of choices are enums, which are unsigned with our compilers. */
 _Static_assert((LogLevel)-1 > 0 && sizeof(LogLevel) == sizeof(unsigned) && (LogFormat)-1 > 0 &&
-                   sizeof(LogFormat) == sizeof(unsigned),
+                   sizeof(LogFormat) == sizeof(unsigned) && (TlsVerify)-1 > 0 &&
+                   sizeof(TlsVerify) == sizeof(unsigned),
                "parse_word() writes an unsigned number");
 
 static bool parse_word(const Setting *setting, Str text, Config *config)
@@ -302,6 +313,7 @@ static void print_word(const Setting *setting, const Config *config)
 
 static const Kind kind_level = {parse_word, print_word, NULL, log_level_names};
 static const Kind kind_format = {parse_word, print_word, NULL, log_format_names};
+static const Kind kind_verify = {parse_word, print_word, NULL, tls_verify_names};
 
 /* The table */
 
@@ -320,10 +332,20 @@ static const Setting settings[SETTINGS] = {
     {"WORKERS", "auto", &kind_workers, RANGE(workers, 1, LIMIT_WORKERS / 2),
      "auto or {least} to {most}", "processes; auto = one for each core"},
     {"REDIS_URL", "redis://127.0.0.1:6379/0", &kind_redis_url, FIELD(redis),
-     .wanted = "redis://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
-     .help = "where the streams are"},
+     .wanted = "redis[s]://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
+     .help = "where the streams are; rediss: with TLS"},
     {"REDIS_TIMEOUT", "2s", &kind_duration, RANGE(redis_timeout, 10, 60000),
      "a duration from {least} to {most}", "after which a publication is answered 503"},
+    {"REDIS_TLS_CA", "", &kind_path, TEXT(redis_tls_ca, 0), "an absolute path",
+     "file or folder of the CAs that Redis' certificate may be of; none = the system's"},
+    {"REDIS_TLS_CERT", "", &kind_path, TEXT(redis_tls_cert, 0), "an absolute path",
+     "our own certificate with its chain, for a Redis that wants one; with REDIS_TLS_KEY"},
+    {"REDIS_TLS_KEY", "", &kind_path, TEXT(redis_tls_key, 0), "an absolute path",
+     "its key, without a passphrase"},
+    {"REDIS_TLS_NAME", "", &kind_text, TEXT(redis_tls_name, 0), "a host name or an IP address",
+     "what Redis' certificate must be for; none = the host of REDIS_URL"},
+    {"REDIS_TLS_VERIFY", "full", &kind_verify, RANGE(redis_tls_verify, 0, TLS_VERIFIES - 1),
+     "{words}", "chain: the certificate may be for any name"},
     {"STREAM", "whatsapp:statuses", &kind_stream, TEXT(stream, 1),
      "a name of {least} to {most} bytes without braces", "stream of the statuses"},
     {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 365 * ONE_DAY_MS),
@@ -556,6 +578,42 @@ static bool parse_all(const Given *given, Config *config, Error *reterr)
     return true;
 }
 
+TlsSettings config_tls(const Config *config)
+{
+    return (TlsSettings){.ca = config->redis_tls_ca,
+                         .cert = config->redis_tls_cert,
+                         .key = config->redis_tls_key,
+                         .name = config->redis_tls_name,
+                         .verify = config->redis_tls_verify};
+}
+
+/* A setting that has no effect is worse than an error: what was to be secret would not be. */
+static bool check_tls(const Config *config, Error *reterr)
+{
+    const TlsSettings tls = config_tls(config);
+    const char *given = tls.ca[0]     ? "CA"
+                        : tls.cert[0] ? "CERT"
+                        : tls.key[0]  ? "KEY"
+                        : tls.name[0] ? "NAME"
+                        : tls.verify  ? "VERIFY"
+                                      : NULL;
+    Error error;
+    if (given && !config->redis.tls) {
+        return bad(reterr,
+                   PREFIX "REDIS_TLS_%s: only with a " PREFIX
+                          "REDIS_URL that begins with rediss://",
+                   given);
+    }
+    if (!tls.cert[0] != !tls.key[0]) {
+        return bad(reterr, PREFIX "REDIS_TLS_CERT and " PREFIX "REDIS_TLS_KEY: only together");
+    }
+    if (!config->redis.tls || tls_check(&tls, &error)) {
+        return true;
+    }
+    return error.code == ERROR_NO_MEMORY ? error_no_memory(reterr)
+                                         : bad(reterr, PREFIX "REDIS_TLS_*: %s", error.text);
+}
+
 /* What only several settings together show. */
 static bool check_together(const Config *config, Error *reterr)
 {
@@ -569,7 +627,7 @@ static bool check_together(const Config *config, Error *reterr)
     if (config->dedupe_window > 0 && config->dedupe_window < 1000) {
         return bad(reterr, PREFIX "DEDUPE_WINDOW: must be 0 or at least 1s");
     }
-    return true;
+    return check_tls(config, reterr);
 }
 
 Config *config_load(const char *path, char *const *environment, Error *reterr)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "redis/tls.h"
 #include "redis/url.h"
 
 #include <stdint.h>
@@ -26,7 +27,12 @@ typedef struct Config {
     char socket_group[64]; /* of a unix socket; "" = as created */
     size_t workers;        /* processes, 1..LIMIT_WORKERS / 2 */
     RedisUrl redis;
-    int64_t redis_timeout; /* milliseconds */
+    int64_t redis_timeout;  /* milliseconds */
+    char redis_tls_ca[512]; /* paths; "" = none */
+    char redis_tls_cert[512];
+    char redis_tls_key[512];
+    char redis_tls_name[256]; /* "" = the host of the URL */
+    TlsVerify redis_tls_verify;
     char stream[512];
     char events_stream[512]; /* "" = none */
     int64_t dedupe_window;   /* milliseconds, 0 = off */
@@ -44,6 +50,10 @@ typedef struct Config {
  * texts. NULL: *reterr has one line that names the setting.
  */
 Config *config_load(const char *path, char *const *environment, Error *reterr);
+
+/* The settings of TLS, borrowed from the config. config_load() has read the files they name: what
+ * is wrong with them is its error. */
+TlsSettings config_tls(const Config *config);
 
 /* Prints the effective values, one a line, secrets masked, to standard output. */
 void config_print(const Config *config);

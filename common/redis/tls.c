@@ -23,6 +23,8 @@ struct Tls {
     char why[LIMIT_TEXT];
 };
 
+const char *const tls_verify_names[TLS_VERIFIES] = {[TLS_FULL] = "full", [TLS_CHAIN] = "chain"};
+
 /* The newest error of libssl or libcrypto, in words. */
 static const char *library_error(void)
 {
@@ -122,6 +124,14 @@ TlsContext *tls_context_free(TlsContext *context)
         free(context);
     }
     return NULL;
+}
+
+bool tls_check(const TlsSettings *settings, Error *reterr)
+{
+    TlsContext *context = tls_context_new(settings, reterr);
+    const bool ok = context != NULL;
+    tls_context_free(context);
+    return ok;
 }
 
 /* Sessions */

@@ -12,7 +12,11 @@
 
 #include "base/error.h"
 
-typedef enum { TLS_FULL, TLS_CHAIN } TlsVerify;
+/* Is the name looked for in the peer's certificate, or is its chain of CAs enough? */
+typedef enum { TLS_FULL, TLS_CHAIN, TLS_VERIFIES } TlsVerify;
+
+/* How they are called in the configuration. */
+extern const char *const tls_verify_names[TLS_VERIFIES];
 
 /* Paths and names, borrowed for the call; "" = none. */
 typedef struct {
@@ -29,6 +33,9 @@ typedef struct Tls Tls;
 /* NULL: ERROR_SETUP with one line that names the file, or ERROR_NO_MEMORY. */
 TlsContext *tls_context_new(const TlsSettings *settings, Error *reterr);
 TlsContext *tls_context_free(TlsContext *context); /* takes NULL; returns NULL */
+
+/* Would tls_context_new() succeed now? */
+bool tls_check(const TlsSettings *settings, Error *reterr);
 
 /* A session on a connected, non-blocking socket, which stays the caller's. host: that of the URL.
  */

@@ -71,6 +71,10 @@ static void warn_of(const Config *config)
         log_line(LOG_WARN,
                  "ALLOW_UNSIGNED: everybody who reaches this service can write to the stream");
     }
+    if (config->redis_tls_verify == TLS_CHAIN) {
+        log_line(LOG_WARN, "REDIS_TLS_VERIFY=chain: any certificate of a trusted CA is taken for "
+                           "that of Redis, whatever its name");
+    }
 }
 
 /* Starting */

@@ -5,7 +5,7 @@
 
 static bool open_tls(Service *service)
 {
-    const TlsSettings settings = {.ca = "", .cert = "", .key = "", .name = ""};
+    const TlsSettings settings = config_tls(service->server.config);
     Error error;
     if (!service->server.config->redis.tls) {
         return true;

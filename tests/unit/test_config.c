@@ -88,6 +88,11 @@ static void test_defaults(void **state)
                               "TICKSTREAM_WORKERS=3\n"
                               "TICKSTREAM_REDIS_URL=redis://127.0.0.1:6379/0\n"
                               "TICKSTREAM_REDIS_TIMEOUT=2s\n"
+                              "TICKSTREAM_REDIS_TLS_CA=\n"
+                              "TICKSTREAM_REDIS_TLS_CERT=\n"
+                              "TICKSTREAM_REDIS_TLS_KEY=\n"
+                              "TICKSTREAM_REDIS_TLS_NAME=\n"
+                              "TICKSTREAM_REDIS_TLS_VERIFY=full\n"
                               "TICKSTREAM_STREAM=whatsapp:statuses\n"
                               "TICKSTREAM_DEDUPE_WINDOW=86400s\n"
                               "TICKSTREAM_APP_SECRET=\n"
@@ -154,6 +159,13 @@ static void test_values(void **state)
         {"REDIS_TIMEOUT", "-2s", NULL},
         {"REDIS_TIMEOUT", "1.5s", NULL},
         {"REDIS_TIMEOUT", "99999999999999999999s", NULL},
+        {"REDIS_TLS_CA", "relative", NULL},
+        {"REDIS_TLS_CERT", "-----BEGIN CERTIFICATE-----\nM", NULL},
+        {"REDIS_TLS_KEY", "/k\n", NULL},
+        {"REDIS_TLS_NAME", "redis.test", NULL}, /* without rediss:// */
+        {"REDIS_TLS_VERIFY", "chain", NULL},
+        {"REDIS_TLS_VERIFY", "full", "full"},
+        {"REDIS_TLS_VERIFY", "none", NULL},
         {"STREAM", "s", "s"},
         {"STREAM", "a{b}", NULL},
         {"STREAM", "", NULL},
@@ -400,14 +412,57 @@ static void test_bad_files(void **state)
     assert_string_equal(error.text, "TICKSTREAM_WORKERS: must be auto or 1 to 128");
 }
 
+/* What TLS needs: rediss://, files that can be read, a certificate and its key. */
+static void test_tls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        const char *error; /* how it begins; NULL: it is well */
+    } cases[] = {
+        {"CA=", "NAME=", NULL},
+        {"VERIFY=chain", "NAME=redis.test", NULL},
+        {"CA=/etc/ssl", "VERIFY=full", NULL}, /* a folder */
+        {"CA=/nowhere", "VERIFY=full",
+         "TICKSTREAM_REDIS_TLS_*: tls: cannot read the CA /nowhere: No such file or directory"},
+        {"CA=/etc/hostname", "VERIFY=full",
+         "TICKSTREAM_REDIS_TLS_*: tls: no CA in /etc/hostname: "},
+        {"CERT=/nowhere", "KEY=/nowhere",
+         "TICKSTREAM_REDIS_TLS_*: tls: cannot read the certificate /nowhere: No such file"},
+        {"CERT=/etc/hostname", "VERIFY=full",
+         "TICKSTREAM_REDIS_TLS_CERT and TICKSTREAM_REDIS_TLS_KEY: only together"},
+        {"KEY=/etc/hostname", "VERIFY=full",
+         "TICKSTREAM_REDIS_TLS_CERT and TICKSTREAM_REDIS_TLS_KEY: only together"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Error error = {.text = ""};
+        char a[128], b[128], url[] = "TICKSTREAM_REDIS_URL=rediss://h", secret[] = UNSIGNED;
+        snprintf(a, sizeof(a), "TICKSTREAM_REDIS_TLS_%s", cases[i].a);
+        snprintf(b, sizeof(b), "TICKSTREAM_REDIS_TLS_%s", cases[i].b);
+        char *environment[] = {secret, url, a, b, NULL};
+        Config *config = config_load(NULL, environment, &error);
+        const char *want = cases[i].error ? cases[i].error : "";
+        if (!config != !!cases[i].error || strncmp(error.text, want, strlen(want)) != 0) {
+            fail_msg("%s %s: %s", cases[i].a, cases[i].b, error.text);
+        }
+        config_free(config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_values),
-        cmocka_unit_test(test_secrets),        cmocka_unit_test(test_bad_secrets),
-        cmocka_unit_test(test_value_and_file), cmocka_unit_test(test_file_of_one_value),
-        cmocka_unit_test(test_unknown_names),  cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_bad_secrets),
+        cmocka_unit_test(test_value_and_file),
+        cmocka_unit_test(test_file_of_one_value),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
