@@ -55,8 +55,8 @@ class FastCgi:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))      # waits where a socket with a timeout says that the queue is full
         self.socket.settimeout(TIMEOUT)
-        self.socket.connect(str(path))
 
     def send(self, data):
         self.socket.sendall(data)
