@@ -84,7 +84,7 @@ static bool finish_connecting(int fd, int64_t timeout_ms)
 
 int address_connect(const char *text, int64_t timeout_ms, Error *reterr)
 {
-    SocketAddress to;
+    SocketAddress to = {0};
     if (!address_resolve(text, &to, reterr)) {
         errno = EINVAL;
         return -1;
