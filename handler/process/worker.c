@@ -1,15 +1,16 @@
 /*
  * States of a worker, and who moves it.
  *
- *     STARTING  -- the sink has settled -->    ACCEPTING  connections wait in the queue till then
+ *     STARTING  -- the sink has settled -->    ACCEPTING  or, without Redis, when no other has it
  *     ACCEPTING -- SIGTERM (INT, QUIT) -->     DRAINING   it takes what waits in the queue first
  *     ACCEPTING -- SIGUSR2 -->                 DRAINING   the queue is for its successors
  *     DRAINING  -- no connection is left -->   ended
  *     DRAINING  -- DRAIN_TIMEOUT is over -->   ended      what is in flight is answered 503
  *
- * A signal may come in STARTING too. While DRAINING nothing is accepted, each answer ends its
- * connection, and so does silence: a moment of it after SIGTERM, none after SIGUSR2, when nginx is
- * left to close what it may be about to use.
+ * Connections wait in the listener's queue while all are STARTING. A signal may come then too.
+ * While DRAINING nothing is accepted, each answer ends its connection, and so does silence: a
+ * moment of it after SIGTERM, none after SIGUSR2, when nginx is left to close what it may be about
+ * to use.
  */
 #include "process/worker.h"
 

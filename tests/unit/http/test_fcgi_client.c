@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "http/fcgi.h"
 #include "http/fcgi_client.h"
 #include "http/fcgi_record.h"
 
@@ -182,13 +183,56 @@ static void test_nobody_reads(void **state)
     assert_string_equal(here.error.text, "no answer in time");
 }
 
+/* The reader of http/fcgi.h understands the client, and the client its answers. */
+static void test_against_the_reader(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100000 }; /* two records */
+    static char body[LENGTH], sent[LENGTH + 1000];
+    memset(body, 'b', sizeof(body));
+    const FcgiParameter parameters[] = {{STR("REQUEST_METHOD"), STR("POST")},
+                                        {STR("DOCUMENT_URI"), STR("/p")},
+                                        {STR("CONTENT_LENGTH"), STR("100000")},
+                                        {STR("REQUEST_ID"), STR("id-1")}};
+    Fcgi fcgi = {.max_body = LENGTH};
+    Request request;
+    Buffer out = {0};
+    send_end();
+    assert_true(fcgi_client_ask(here.client, parameters, 4, (Str){body, LENGTH}, 1000, here.arena,
+                                &here.answer, &here.error));
+    ssize_t n = recv(here.server, sent, sizeof(sent), MSG_WAITALL | MSG_DONTWAIT);
+    assert_true(n > LENGTH);
+    Str rest = {sent, (size_t)n};
+    fcgi_use(&fcgi, here.arena, &request);
+    assert_int_equal(fcgi_feed(&fcgi, &rest, &out), FCGI_HEAD);
+    fcgi_take_body(&fcgi);
+    assert_int_equal(fcgi_feed(&fcgi, &rest, &out), FCGI_REQUEST);
+    assert_int_equal(rest.len, 0);
+    assert_text(request.method, "POST");
+    assert_text(request.path, "/p");
+    assert_int_equal(request.body.len, LENGTH);
+    assert_memory_equal(request.body.ptr, body, LENGTH);
+    assert_false(fcgi.keep || request.incomplete);
+
+    const Response response = {.status = 404, .content_type = STR("x"), .body = {body, 70000}};
+    assert_true(fcgi_answer(&fcgi, &response, &out));
+    send_bytes((Str){out.ptr, out.len});
+    buffer_free(&out);
+    assert_true(get("/", 1000));
+    assert_int_equal(here.answer.status, 404);
+    assert_int_equal(here.answer.body.len, 70000);
+    assert_memory_equal(here.answer.body.ptr, body, 70000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answers), TEST(test_records),  TEST(test_failures),     TEST(test_cut_off),
-        TEST(test_request), TEST(test_too_long), TEST(test_nobody_reads),
+        TEST(test_answers),      TEST(test_records),
+        TEST(test_failures),     TEST(test_cut_off),
+        TEST(test_request),      TEST(test_too_long),
+        TEST(test_nobody_reads), TEST(test_against_the_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
