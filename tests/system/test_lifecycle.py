@@ -310,6 +310,26 @@ def test_service_manager_hears_of_a_reload_within_a_reload(make_stack, folder):
     proxy.close()
 
 
+@pytest.mark.release_only
+def test_reload_waits_for_room(make_stack):
+    """There are 256 places: the third generation of 100 waits until enough of the first have left."""
+    stack = make_stack(nginx=False, workers=100, drain_timeout="1s")
+    stack.program.expects(*RELOADS, r"reload: waits until workers of earlier reloads have left")
+    first = stack.program.workers()[:60]
+    for pid in first:
+        os.kill(pid, signal.SIGSTOP)
+    stack.program.kill(signal.SIGHUP)
+    wait_for(lambda: len(stack.program.workers()) == 160, "the second generation")
+    second = set(stack.program.workers()) - set(first)
+    stack.program.kill(signal.SIGHUP)
+    wait_for(lambda: stack.program.has_logged("reload: waits until"), "no room")
+    assert reloads(stack) == 1 and second <= set(stack.program.workers())
+    for pid in first:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: reloads(stack) == 2, "the third generation begins")
+    wait_for(lambda: len(stack.program.workers()) == 100 and not second & set(stack.program.workers()), "it is alone")
+
+
 def test_many_reloads_under_load(make_stack):
     """A tool that reloads for every file it changes."""
     stack = make_stack(drain_timeout="2s")
