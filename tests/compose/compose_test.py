@@ -331,7 +331,7 @@ def status_of_post(secret):
 def rotate(stack, secret_file):
     """The two lines of the README: first both secrets are taken, then only the new one."""
     both, new = (line.replace("secrets/app_secret", str(secret_file)).replace("THE NEW SECRET", "another")
-                 for line in blocks("With containers")[1].splitlines())
+                 for line in blocks("With containers")[2].splitlines())
     check("another secret before", status_of_post("another") == "401")
     stack.paste(both)
     wait("the new secret is taken", lambda: status_of_post("another") == "200", 30)
@@ -347,7 +347,7 @@ def rotate(stack, secret_file):
 def upgrade(stack):
     """The block of the README, for another version."""
     os.environ["IMAGE_VERSION"] = "9.9.9"
-    stack.paste(blocks("With containers")[2].replace("git pull\n", ""))
+    stack.paste(blocks("With containers")[3].replace("git pull\n", ""))
     images = {stack.inspect(c, "Config", "Image") for c in stack.containers("handler")}
     check("images after the upgrade: %s" % images, images == {"tickstream:9.9.9"})
     labels = stack.inspect(stack.containers("handler")[0], "Config", "Labels")
@@ -362,8 +362,11 @@ def test(stack, folder):
         file.write_text(value + "\n")
         os.environ[name] = str(file)
     began = time.monotonic()
-    stack.paste(blocks("With containers")[0])
-    print("README's first block: %.1f s" % (time.monotonic() - began))
+    answer = stack.paste(blocks("With containers")[0])
+    print("from nothing to a signed status, as pasted from the README: %.1f s" % (time.monotonic() - began))
+    check("answer: %s" % answer, '{"accepted":1,"duplicates":0,"quarantined":0,"ignored":0}' in answer)
+    demo = stack.paste(blocks("With containers")[1])
+    check("demo: %s" % demo, "24 entries in whatsapp:statuses" in demo)
     up_again(stack)
     image_checks(stack)
     redis = stack.address(*stack.containers("redis"), "redis")

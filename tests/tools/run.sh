@@ -204,23 +204,11 @@ wait_gone() {
     return 1
 }
 
-# The first line of a setting or of its _FILE: of several secrets each is as good.
-first_value() {
-    local file=TICKSTREAM_$1_FILE name=TICKSTREAM_$1
-    if [ -n "${!file-}" ]; then
-        head -n 1 "${!file}" | tr -d '\r'
-    else
-        head -n 1 <<<"${!name-}"
-    fi
-}
-
 # sign BODY: the option that signs it, with a blank before it; nothing without a secret.
 sign() {
-    local secret signature
-    secret=$(first_value APP_SECRET)
-    [ -n "$secret" ] || return 0
-    signature=$(printf %s "$1" | openssl dgst -sha256 -hmac "$secret" -r)
-    echo " -H 'X-Hub-Signature-256: sha256=${signature%% *}'"
+    local header
+    header=$(printf %s "$1" | "$program" --config "$run_dir/tickstream.conf" sign 2>/dev/null) || return 0
+    echo " -H '$header'"
 }
 
 # What to paste: a signed status, and the stream.
