@@ -31,6 +31,6 @@ Sink *sink_redis_open(Loop *loop, const LinkSettings *settings);
  * failed, or has taken as long as a publication may. A worker that accepts only then refuses nobody
  * just because Redis was still connecting.
  */
-void sink_redis_when_settled(Sink *sink, void (*settled)(void *arg), void *arg);
+void sink_redis_when_settled(Sink *base, void (*settled)(void *arg), void *arg);
 
 #endif

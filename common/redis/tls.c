@@ -145,8 +145,11 @@ static bool is_address(const char *host)
 /* OpenSSL's macro for it casts const away. */
 static bool ask_for_name(SSL *ssl, const char *name)
 {
-    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                    (void *)(uintptr_t)name) == 1;
+    union {
+        const char *in;
+        void *out;
+    } pointer = {.in = name};
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, pointer.out) == 1;
 }
 
 /* Whom the certificate must be for. An address is looked for among the addresses of the
