@@ -416,7 +416,9 @@ def test_killed_master_leaves_no_worker(stack):
 
 
 def test_stale_socket_is_replaced(stack):
+    workers = stack.program.workers()
     stack.program.stop(signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, workers)), "the workers end: they listen until they hear of it")
     assert stack.program.socket.exists()
     stack.program.start()
     wait_for(lambda: stack.program.log_text().count("ready: ") == 2, "the second master is ready")
