@@ -56,7 +56,8 @@ enum {
        second this is a backlog of 80 ms. */
     LIMIT_REQUESTS_IN_FLIGHT = 4096,
 
-    /* Bytes that these requests hold; over it others are answered 503 until some have left. */
+    /* Bytes that these requests hold, and those of bodies that are announced and still to come;
+       over it others are answered 503 until some have left. */
     LIMIT_BYTES_IN_FLIGHT = 128 << 20,
 
     /*
