@@ -143,7 +143,7 @@ static bool is_for_later(void)
     return errno == EAGAIN || errno == EINTR;
 }
 
-/* Sends what is in peers->out and empties it. Returns how much has left; -1: the peer has gone. */
+/* Sends what is in peers->out, once. Returns how much has left; -1: the peer has gone. */
 static ssize_t send_out(Peer *peer)
 {
     const Buffer *out = &peer->peers->out;
@@ -164,8 +164,7 @@ static bool send_replies(Peer *peer)
 static bool finish_answer(Peer *peer)
 {
     end_request(peer);
-    return peer->fcgi.keep && !peer->peers->server->draining &&
-           watch_set(peer->watch, LOOP_READABLE);
+    return peer->fcgi.keep && !peer->peers->server->draining;
 }
 
 /* Keeps what a write has left, until the peer can be written to. */
@@ -274,7 +273,8 @@ static bool take_bytes(Peer *peer, Str bytes)
     return ok;
 }
 
-/* The end of a callback: what had to wait is taken up, or the peer is closed. */
+/* The end of a callback: what had to wait is taken up, and the peer is watched again, which ends
+ * with an error or while it is SERVING; or it is closed. */
 static void go_on(Peer *peer, bool ok)
 {
     while (ok && peer->state == PEER_IDLE && peer->ahead) {
@@ -285,6 +285,9 @@ static void go_on(Peer *peer, bool ok)
         if (ok && peer->state == PEER_RECEIVING) {
             note_progress(peer, peer->ahead_len);
         }
+    }
+    if (ok && (peer->state == PEER_IDLE || peer->state == PEER_RECEIVING)) {
+        ok = watch_set(peer->watch, LOOP_READABLE);
     }
     if (!ok && peer->state == PEER_SERVING) {
         peer->is_doomed = true;
@@ -365,8 +368,9 @@ static void on_ready(void *arg, int events)
         watch_set(peer->watch, 0);
     } else if (peer->state == PEER_SENDING) {
         go_on(peer, send_rest(peer));
-    } else if (turns_take(&peers->turns, &peer->round, loop_clock_ms() - loop_now(peers->loop))) {
-        go_on(peer, receive(peer));
+    } else {
+        int64_t spent = loop_clock_ms() - loop_now(peers->loop);
+        go_on(peer, !turns_take(&peers->turns, &peer->round, spent) || receive(peer));
     }
 }
 

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fastcgi.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -380,6 +382,20 @@ static void test_management(void **state)
     close(fd);
 }
 
+/* One who goes in the middle of a request, with a reply unread, which is an error of the socket. */
+static void test_reset(void **state)
+{
+    (void)state;
+    int fd = connect_peer();
+    send_bytes(fd, "\1\x63\0\0\0\0\0\0", 8);
+    turn();
+    send_bytes(fd, "\1\1\0\1", 4);
+    close(fd);
+    turn();
+    turn();
+    assert_int_equal(peers_count(here.peers), 0);
+}
+
 /* Replies that nobody takes end the connection; they are never kept. */
 static void test_replies_not_taken(void **state)
 {
@@ -395,6 +411,37 @@ static void test_replies_not_taken(void **state)
     }
     assert_int_equal(peers_count(here.peers), 0);
     close(fd);
+}
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+/* A peer on the network that vanishes is noticed; answers are not held back. */
+static void test_tcp(void **state)
+{
+    (void)state;
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(name);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof(name)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&name, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(accepted >= 0);
+    peers_add(here.peers, accepted);
+    assert_int_equal(option(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    assert_int_equal(option(accepted, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+    assert_int_equal(option(accepted, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    assert_int_equal(option(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+    close(fd);
+    close(listener);
 }
 
 static void test_broken(void **state)
@@ -487,6 +534,8 @@ int main(void)
         TEST(test_abort),
         TEST(test_management),
         TEST(test_replies_not_taken),
+        TEST(test_tcp),
+        TEST(test_reset),
         TEST(test_broken),
         TEST(test_drain),
         TEST(test_failing_malloc),
