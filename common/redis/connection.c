@@ -36,6 +36,7 @@ struct Connection {
     State state;
     int64_t deadline; /* of CONNECTING, SECURING, GREETING; loop_clock_ms() */
     bool is_late;     /* it has passed; what has come meanwhile is still read */
+    bool is_heard;    /* the server has said something */
     const char *why;  /* when FAILED */
     int fd;           /* -1 = none */
     Resolution *resolution;
@@ -204,6 +205,18 @@ static const char *take_replies(Connection *connection, Str bytes)
     return why;
 }
 
+/* A server that hangs up without a word may have expected something else. */
+static const char *read_failed(Connection *connection, const char *why)
+{
+    char text[LIMIT_TEXT];
+    if (connection->is_heard || connection->tls || connection->target.url->unix_socket) {
+        return why;
+    }
+    snprintf(text, sizeof(text), "%.100s: does it expect TLS?", why);
+    memcpy(connection->text, text, sizeof(text));
+    return connection->text;
+}
+
 /* Reads until there is nothing more, since inside a TLS session bytes can lie that no event tells
  * of. */
 static const char *read_replies(Connection *connection)
@@ -212,7 +225,11 @@ static const char *read_replies(Connection *connection)
     size_t n;
     do {
         const char *why = read_some(connection, input, sizeof(input), &n);
-        why = why || n == 0 ? why : take_replies(connection, (Str){input, n});
+        if (why) {
+            return read_failed(connection, why);
+        }
+        connection->is_heard = connection->is_heard || n;
+        why = n ? take_replies(connection, (Str){input, n}) : NULL;
         if (why) {
             return why;
         }
