@@ -42,3 +42,54 @@ def pump(source, target):
         while data := source.recv(1 << 16):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
+
+
+class HoldingProxy:
+    """Redis whose replies wait: what it is asked passes at once, what it replies only when it may."""
+
+    def __init__(self, path, target):
+        self.target = str(target)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(64)
+        self.url = "unix://%s" % path
+        self.may = threading.Condition()
+        self.allowed = None             # bytes of replies that may still pass; None = all
+        self.waiting = 0                # bytes that wait
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self):
+        with self.may:
+            self.allowed = 0
+
+    def let(self, allowed):
+        """So many bytes pass, or all from now on."""
+        with self.may:
+            self.allowed = allowed
+            self.may.notify_all()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self.target)
+                threading.Thread(target=pump, args=(near, far), daemon=True).start()
+                threading.Thread(target=self._reply, args=(far, near), daemon=True).start()
+
+    def _reply(self, far, near):
+        with near, far, contextlib.suppress(OSError):
+            while data := far.recv(1 << 16):
+                while data:
+                    data = data[self._pass(near, data):]
+
+    def _pass(self, near, data):
+        """Sends as much as may pass, and returns how much that was; waits until it is something."""
+        with self.may:
+            self.waiting = len(data)
+            self.may.wait_for(lambda: self.allowed != 0)
+            count = len(data) if self.allowed is None else min(self.allowed, len(data))
+            self.allowed = self.allowed and self.allowed - count
+            self.waiting -= count
+            near.sendall(data[:count])
+            return count

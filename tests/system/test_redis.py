@@ -1,10 +1,13 @@
 """Redis absent, dead, slow, full, read-only, forbidden: 503 in time, nothing lost, nothing twice."""
+import contextlib
 import signal
+import threading
 import time
 
 import pytest
 
 from bodies import payload, result, status
+from proxy import HoldingProxy
 from stack import QUARANTINE, SLOWNESS, STREAM, wait_for
 
 AT_ONCE = 0.4 * SLOWNESS
@@ -88,6 +91,68 @@ def test_stops_while_idle(stack):
     assert time.monotonic() - began < IN_TIME
     stack.redis.kill(signal.SIGCONT)
     wait_for(lambda: stack.get("/readyz").status == 200, "ready again", BACK_WITHIN)
+
+
+def test_redis_hangs_beside_uploads(stack):
+    """Large bodies that anybody may post do not keep a good one from its 503."""
+    done, answers = threading.Event(), []
+    large = payload().ljust(3_000_000)
+
+    def upload():
+        with contextlib.closing(stack.client()) as client:
+            while not done.is_set():
+                answers.append(client.post(large, secret="somebody's").status)
+
+    threads = [threading.Thread(target=upload) for _ in range(16)]
+    try:
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(answers) >= 16, "uploads are under way")
+        stack.redis.kill(signal.SIGSTOP)
+        began = time.monotonic()
+        answer = stack.post(payload())
+        took = time.monotonic() - began
+    finally:
+        stack.redis.kill(signal.SIGCONT)
+        done.set()
+        for thread in threads:
+            thread.join()
+    print("%d after %.2f s, beside %d uploads" % (answer.status, took, len(answers)))
+    assert answer.status == 503 and took < 1.5 * SLOWNESS
+    assert set(answers) == {401}
+
+
+ADDED = b"*3\r\n:1\r\n:0\r\n:0\r\n"     # the reply to one status
+
+
+def test_redis_replies_late_to_one(make_stack, folder):
+    """It is answered 503 alone: the reply that comes later is dropped, and its neighbours get theirs."""
+    timeout = min(0.75 * SLOWNESS, 5)           # nginx waits 8 s
+    stack = make_stack(start=False, workers=1, redis_timeout="%dms" % (timeout * 1000))
+    proxy = HoldingProxy(folder / "proxy.sock", stack.redis.path)
+    stack.program.settings["redis_url"] = proxy.url
+    stack.program.expects(r"webhook: answered 503: .*")
+    stack.start()
+    bodies = [payload() for _ in range(3)]
+    clients = [stack.client() for _ in bodies]
+    proxy.hold()
+    began = time.monotonic()
+    for i in 0, 1:
+        clients[i].send_post(bodies[i])
+        wait_for(lambda: len(stack.entries()) > i, "it is stored, and its reply waits")
+    wait_for(lambda: time.monotonic() - began > timeout / 2, "some time is over")
+    proxy.let(len(ADDED))                       # so that Redis is not silent
+    assert clients[0].receive().document() == result(accepted=1)
+    clients[2].send_post(bodies[2])
+    assert clients[1].receive().status == 503
+    wait_for(lambda: len(stack.entries()) == 3, "the third is stored")
+    proxy.let(None)
+    assert clients[2].receive().document() == result(accepted=1)
+    assert stack.post(bodies[1]).document() == result(duplicates=1)
+    assert len(stack.entries()) == 3
+    assert len([m for m in stack.program.messages() if "redis: connected" in m]) == 1
+    for client in clients:
+        client.close()
 
 
 def test_full(stack):

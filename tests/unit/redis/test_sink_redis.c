@@ -254,6 +254,23 @@ static void test_errors(void **state)
     }
 }
 
+/* A reply too many would be taken for that of the next. */
+static void test_a_reply_too_many(void **state)
+{
+    (void)state;
+    ready_scene(0, LONG);
+    fake_redis_answer(&scene.fake, "XADD", "$3\r\n1-0\r\n$3\r\n2-0\r\n");
+    publish(0);
+    run_until_told(1);
+    run_for(scene.loop, 5);
+    publish(1); /* on no connection, or on another one */
+    run_until_told(2);
+    assert_log("0=stored 1=refused");
+    run_until(scene.loop, is_connected, NULL);
+    assert_int_equal(scene.fake.accepted, 2);
+    close_scene();
+}
+
 /* A server that has forgotten the script gets its source, once. */
 static void test_script_source(void **state)
 {
@@ -553,21 +570,14 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stored),
-        cmocka_unit_test(test_nothing_to_store),
-        cmocka_unit_test(test_not_connected),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_script_source),
-        cmocka_unit_test(test_retries),
-        cmocka_unit_test(test_lost_while_waiting),
-        cmocka_unit_test(test_late_reply),
-        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_long_turn),
-        cmocka_unit_test(test_replies_before_deadlines),
-        cmocka_unit_test(test_settles),
-        cmocka_unit_test(test_closed_with_work_under_way),
-        cmocka_unit_test(test_too_much_unsent),
-        cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_stored),           cmocka_unit_test(test_nothing_to_store),
+        cmocka_unit_test(test_not_connected),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_a_reply_too_many), cmocka_unit_test(test_script_source),
+        cmocka_unit_test(test_retries),          cmocka_unit_test(test_lost_while_waiting),
+        cmocka_unit_test(test_late_reply),       cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_long_turn),        cmocka_unit_test(test_replies_before_deadlines),
+        cmocka_unit_test(test_settles),          cmocka_unit_test(test_closed_with_work_under_way),
+        cmocka_unit_test(test_too_much_unsent),  cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
