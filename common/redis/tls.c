@@ -219,7 +219,9 @@ static TlsState state_of(Tls *tls, int result)
     }
     /* OpenSSL 3 reports an end without a farewell as an error; before, as no error at all. */
     const unsigned long code = ERR_peek_last_error();
-    if ((error == SSL_ERROR_SYSCALL && !code && !system_error) ||
+    const bool hung_up =
+        system_error == EPIPE || system_error == ECONNRESET || (system_error == 0 && !code);
+    if ((error == SSL_ERROR_SYSCALL && hung_up) ||
         (ERR_GET_LIB(code) == ERR_LIB_SSL &&
          ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
         return TLS_CLOSED;

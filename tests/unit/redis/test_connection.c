@@ -18,6 +18,7 @@ typedef struct {
     RedisUrl url;
     StreamKeys keys;
     Greeting greeting;
+    TlsContext *tls;
     Connection *connection;
     char log[512];
     bool is_ready;
@@ -93,7 +94,7 @@ static void connect_within(int64_t timeout)
     static const ConnectionEvents events = {on_ready, on_replied, on_ended};
     scene.greeting = greeting_of(&scene.url, &scene.keys);
     const ConnectionTarget target = {
-        .url = &scene.url, .greeting = &scene.greeting, .timeout = timeout};
+        .url = &scene.url, .tls = scene.tls, .greeting = &scene.greeting, .timeout = timeout};
     scene.connection = connection_open(scene.loop, &target, &events, &scene);
 }
 
@@ -102,6 +103,16 @@ static void close_scene(void)
     scene.connection = connection_close(scene.connection);
     fake_redis_close(&scene.fake);
     scene.loop = loop_free(scene.loop);
+    scene.tls = tls_context_free(scene.tls);
+}
+
+static void use_tls(void)
+{
+    Error error;
+    const TlsSettings settings = {.ca = "", .cert = "", .key = "", .name = "redis.test"};
+    scene.tls = tls_context_new(&settings, &error);
+    assert_non_null(scene.tls);
+    scene.url.tls = true;
 }
 
 static bool is_ready(void *arg)
@@ -255,6 +266,40 @@ static void test_silence(void **state)
     fake_redis_answer(&scene.fake, "SCRIPT", "");
     connect_within(SHORT);
     assert_ends("no answer to the greeting in time");
+    close_scene();
+}
+
+/* TLS with those who do not speak it; test_tls.c has the others. */
+static void test_no_tls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *begins;
+        bool hangs_up;
+        int64_t timeout;
+        const char *log;
+    } cases[] = {
+        {NULL, false, SHORT, "no TLS handshake in time: is this a TLS port?"},
+        {"-ERR\r\n", false, LONG, "tls: wrong version number: is this a TLS port?"},
+        {"\x16\x03\x03", false, SHORT, "no TLS handshake in time: is this a TLS port?"},
+        {NULL, true, LONG, CLOSED ": does it expect TLS?"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_scene();
+        use_tls();
+        scene.fake.deaf = true;
+        scene.fake.begins = cases[i].begins;
+        scene.fake.hangs_up = cases[i].hangs_up;
+        connect_within(cases[i].timeout);
+        assert_ends(cases[i].log);
+        close_scene();
+    }
+
+    open_scene(); /* closed while hands are shaken */
+    use_tls();
+    scene.fake.deaf = true;
+    connect_within(LONG);
+    run_for(scene.loop, 5);
     close_scene();
 }
 
@@ -477,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_nobody_is_there),
         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_no_tls),
         cmocka_unit_test(test_late_ourselves),
         cmocka_unit_test(test_ready_stays),
         cmocka_unit_test(test_hangs_up_later),
