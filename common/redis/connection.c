@@ -467,7 +467,7 @@ static const char *resolve(Connection *connection)
 {
     connection->resolution = loop_resolve(connection->loop, connection->target.url->host,
                                           connection->target.attempt, on_resolved, connection);
-    return connection->resolution ? NULL : "out of memory";
+    return connection->resolution ? NULL : "the host name cannot be looked up";
 }
 
 Connection *connection_open(Loop *loop, const ConnectionTarget *target,

@@ -31,7 +31,7 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
         words[0] = STR("AUTH");
         words[1] = user.len ? user : password;
         words[2] = password;
-        return password.len == 0 ? 0 : user.len ? 3 : 2;
+        return user.len ? 3 : password.len ? 2 : 0;
     case ASK_SELECT:
         words[0] = STR("SELECT");
         words[1] = (Str){db, (size_t)snprintf(db, 12, "%u", url->db)};

@@ -1,5 +1,7 @@
 #include "redis/sending.h"
 
+#include "base/limits.h"
+
 #include <stdlib.h>
 
 Sending *sending_new(SendingPool *pool)
@@ -9,14 +11,20 @@ Sending *sending_new(SendingPool *pool)
         return calloc(1, sizeof(Sending));
     }
     pool->spare = sending->next;
+    pool->count--;
     *sending = (Sending){0};
     return sending;
 }
 
 void sending_free(SendingPool *pool, Sending *sending)
 {
+    if (pool->count == LIMIT_REQUESTS_IN_FLIGHT) {
+        free(sending); /* of those that nobody waited for any more there may have been many */
+        return;
+    }
     sending->next = pool->spare;
     pool->spare = sending;
+    pool->count++;
 }
 
 void sending_pool_close(SendingPool *pool)
@@ -25,6 +33,7 @@ void sending_pool_close(SendingPool *pool)
         pool->spare = sending->next;
         free(sending);
     }
+    pool->count = 0;
 }
 
 bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script)

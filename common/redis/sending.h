@@ -26,8 +26,10 @@ typedef struct {
     Sending *first, *last;
 } Queue;
 
+/* Zero = empty. It keeps as many as there may be requests in flight. */
 typedef struct {
     Sending *spare;
+    size_t count;
 } SendingPool;
 
 Sending *sending_new(SendingPool *pool); /* cleared; NULL: no memory */

@@ -47,6 +47,8 @@ static void test_questions(void **state)
         {"redis://h/1000000", 60, "SELECT 1000000\n" NAME "ROLE\n" LOAD},
         {"redis://:pw@h", 60, "AUTH pw\n" NAME "ROLE\n" LOAD},
         {"redis://me:pw@h/1", 0, "AUTH me pw\nSELECT 1\n" NAME "ROLE\nMULTI\nEXEC\n" LOAD},
+        {"redis://me:@h", 60, "AUTH me \n" NAME "ROLE\n" LOAD}, /* who may have none */
+        {"redis://:@h", 60, NAME "ROLE\n" LOAD},
         {"redis://me:p%20%0d%0aw@h", 60, "AUTH me p \r\nw\n" NAME "ROLE\n" LOAD},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

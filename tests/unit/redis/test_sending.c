@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "base/limits.h"
 #include "failing_malloc.h"
 #include "redis/sending.h"
 
@@ -98,6 +99,25 @@ static void test_pool(void **state)
     sending_free(&pool, sending);
 }
 
+/* What a flood has needed goes back. */
+static void test_pool_is_bounded(void **state)
+{
+    (void)state;
+    Queue many = {0};
+    for (int i = 0; i < 2 * LIMIT_REQUESTS_IN_FLIGHT; i++) {
+        Sending *sending = sending_new(&pool);
+        assert_non_null(sending);
+        queue_push(&many, sending);
+    }
+    queue_fail(&many, &pool);
+    assert_int_equal(pool.count, LIMIT_REQUESTS_IN_FLIGHT);
+    size_t spare = 0;
+    for (const Sending *sending = pool.spare; sending; sending = sending->next) {
+        spare++;
+    }
+    assert_int_equal(spare, pool.count);
+}
+
 static void test_told_once(void **state)
 {
     (void)state;
@@ -161,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order, begin, end),
         cmocka_unit_test_setup_teardown(test_pool, begin, end),
+        cmocka_unit_test_setup_teardown(test_pool_is_bounded, begin, end),
         cmocka_unit_test_setup_teardown(test_told_once, begin, end),
         cmocka_unit_test_setup_teardown(test_expired, begin, end),
         cmocka_unit_test_setup_teardown(test_failed, begin, end),
