@@ -5,6 +5,7 @@ import tempfile
 
 import pytest
 
+from machine import machine  # noqa: F401  a fixture too
 from stack import SANITIZED, WRAP, Stack
 
 

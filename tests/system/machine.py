@@ -20,7 +20,6 @@ mkdir "$1/root/opt/tickstream"
 cp -a "$2/." "$1/root/opt/tickstream"
 printf '#!/bin/sh\nexec env "$@"\n' >"$1/root/usr/local/bin/sudo"
 chmod 755 "$1/root/usr/local/bin/sudo"
-: >"$1/ready"
 exec systemd-nspawn --quiet --boot --directory="$1/root" --private-network --register=no --keep-unit --console=pipe \
     --resolv-conf=off --link-journal=no systemd.unit=basic.target
 """
@@ -62,7 +61,7 @@ class Machine(Server):
         env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
         return subprocess.run(["nsenter", "--target=%d" % init, "--mount", "--uts", "--ipc", "--net", "--pid", "--root",
                                "sh", "-c", "cd /opt/tickstream 2>/dev/null; " + script],
-                              env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=4 * TIMEOUT)
+                              env=env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=4 * TIMEOUT)
 
     def stop(self, number=signal.SIGKILL, timeout=TIMEOUT + 30):
         """Its processes end with its first one."""

@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from machine import machine     # noqa: F401  a fixture
 from stack import wait_for
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -176,7 +175,7 @@ SECRETS = "TICKSTREAM_APP_SECRET_FILE=/etc/tickstream/app_secret"
 
 
 @pytest.mark.release_only
-def test_what_the_readme_says_works_when_pasted(machine):    # noqa: F811
+def test_what_the_readme_says_works_when_pasted(machine):
     def paste(first_line, leave_out=""):
         done = machine.run(documented(first_line).replace(leave_out, ""))
         assert done.returncode == 0, done.stdout + done.stderr
@@ -210,7 +209,7 @@ def test_what_the_readme_says_works_when_pasted(machine):    # noqa: F811
 
 
 @pytest.mark.release_only
-def test_a_missing_secret_is_not_tried_for_ever(machine):    # noqa: F811
+def test_a_missing_secret_is_not_tried_for_ever(machine):
     assert machine.run("make install && rm -f /etc/tickstream/app_secret && systemctl daemon-reload").returncode == 0
     assert machine.run("systemctl start tickstream.socket tickstream.service").returncode != 0
     wait_for(lambda: machine.run("systemctl is-failed tickstream.service").stdout.strip() == "failed", "it gives up")
