@@ -270,7 +270,9 @@ def test_a_silent_server_costs_nothing(make_stack, authority):
     before, began = cpu_seconds(worker), time.monotonic()
     wait_for(lambda: stack.program.has_logged(r"redis: no TLS handshake in time"), "it gives up")
     assert time.monotonic() - began > 1
-    assert cpu_seconds(worker) - before < 0.25
+    used = cpu_seconds(worker) - before
+    print("%.2f s of CPU in %.2f s" % (used, time.monotonic() - began))
+    assert used < 0.25
     wait_for(lambda: silent.connections >= 2, "another attempt")
 
 
