@@ -4,10 +4,13 @@
 #include "fake_redis.h"
 #include "redis/connection.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { LONG = 30000, SHORT = 40 };
 
@@ -269,6 +272,47 @@ static void test_silence(void **state)
     close_scene();
 }
 
+enum { FILLERS = 4 };
+
+/* A TCP port whose queue is full: whoever connects waits. fds[0] listens. */
+static unsigned full_port(int fds[1 + FILLERS])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    for (int i = 0; i <= FILLERS; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        assert_true(fds[i] >= 0);
+    }
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    assert_int_equal(getsockname(fds[0], (struct sockaddr *)&address, &len), 0);
+    for (int i = 1; i <= FILLERS; i++) {
+        connect(fds[i], (struct sockaddr *)&address, len);
+    }
+    return ntohs(address.sin_port);
+}
+
+static void test_no_connection(void **state)
+{
+    (void)state;
+    int fds[1 + FILLERS];
+    const unsigned port = full_port(fds);
+    open_scene();
+    scene.url = (RedisUrl){.host = "127.0.0.1", .port = port};
+    connect_within(SHORT);
+    assert_ends("no connection in time");
+    close_scene();
+
+    open_scene(); /* closed meanwhile */
+    scene.url = (RedisUrl){.host = "127.0.0.1", .port = port};
+    connect_within(LONG);
+    run_for(scene.loop, 5);
+    close_scene();
+    for (int i = 0; i <= FILLERS; i++) {
+        close(fds[i]);
+    }
+}
+
 /* TLS with those who do not speak it; test_tls.c has the others. */
 static void test_no_tls(void **state)
 {
@@ -522,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_nobody_is_there),
         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_no_tls),
         cmocka_unit_test(test_late_ourselves),
         cmocka_unit_test(test_ready_stays),
