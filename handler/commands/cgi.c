@@ -28,12 +28,14 @@ static bool is_unconnected_socket(int fd)
     return getpeername(fd, (struct sockaddr *)&peer, &len) != 0 && errno == ENOTCONN;
 }
 
-/* Begins the only request. libfcgi's signal handlers go: who ends this command ends it. */
+/* Begins the only request. libfcgi's signal handlers go: who ends this command ends it, and a Redis
+ * that hangs up does not. */
 static bool accept_request(void)
 {
     bool ok = FCGI_Accept() >= 0;
     signal(SIGTERM, SIG_DFL);
     signal(SIGUSR1, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN); /* libssl writes without MSG_NOSIGNAL */
     return ok;
 }
 
