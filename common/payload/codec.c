@@ -1,5 +1,6 @@
 #include "payload/codec.h"
 
+#include "base/media_type.h"
 #include "base/utf.h"
 #include "payload/xml_parser.h"
 
@@ -7,11 +8,9 @@ static const struct {
     Str name;
     Format format;
 } media_types[] = {
-    {STR_INIT("application/json"), FORMAT_JSON},
-    {STR_INIT("text/json"), FORMAT_JSON},
-    {STR_INIT("application/xml"), FORMAT_XML},
-    {STR_INIT("text/xml"), FORMAT_XML},
-    {STR_INIT("application/x-www-form-urlencoded"), FORMAT_FORM},
+    {STR_INIT(MEDIA_JSON), FORMAT_JSON}, {STR_INIT(MEDIA_JSON_OLD), FORMAT_JSON},
+    {STR_INIT(MEDIA_XML), FORMAT_XML},   {STR_INIT(MEDIA_XML_OLD), FORMAT_XML},
+    {STR_INIT(MEDIA_FORM), FORMAT_FORM},
 };
 
 static const struct {
@@ -64,7 +63,7 @@ bool media_type_parse(Str content_type, MediaType *ret, Error *reterr)
     Str rest = content_type;
     if (!find_format(str_trim(str_split(&rest, ';')), &type.format)) {
         return error_set(reterr, ERROR_UNKNOWN_TYPE,
-                         "the Content-Type must be JSON, XML or application/x-www-form-urlencoded");
+                         "the Content-Type must be JSON, XML or " MEDIA_FORM);
     }
     while (rest.ptr) {
         Str value = str_split(&rest, ';');

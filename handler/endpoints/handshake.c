@@ -5,6 +5,7 @@
 #include "endpoints/handshake.h"
 
 #include "base/log.h"
+#include "base/media_type.h"
 #include "base/percent.h"
 #include "endpoints/endpoint.h"
 #include "http/status.h"
@@ -99,7 +100,7 @@ Served handshake_get(Exchange *exchange)
         exchange_answer_problem(exchange, &error, (Str){NULL, 0});
         return ANSWERED;
     }
-    exchange_answer(exchange, 200, STR("text/plain; charset=utf-8"), handshake.challenge);
+    exchange_answer(exchange, 200, STR(MEDIA_PLAIN), handshake.challenge);
     exchange->response.headers = STR("X-Content-Type-Options: nosniff\r\n");
     return ANSWERED;
 }

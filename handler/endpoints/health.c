@@ -3,10 +3,11 @@
  */
 #include "endpoints/endpoint.h"
 
+#include "base/media_type.h"
 #include "base/owner.h"
 #include "base/text.h"
 
-static const Str plain_text = STR_INIT("text/plain; charset=utf-8");
+static const Str plain_text = STR_INIT(MEDIA_PLAIN);
 
 Served livez_get(Exchange *exchange)
 {

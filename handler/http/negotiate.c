@@ -1,5 +1,6 @@
 #include "http/negotiate.h"
 
+#include "base/media_type.h"
 /* Quality of a media range's parameters in thousandths: 1000 without q, 0 for a refusal or
  * nonsense. */
 static int parse_quality(Str parameters)
@@ -50,10 +51,10 @@ static bool is_one_of(Str range, const Str *names, size_t count)
 
 static AnswerFormat negotiate_accept(Str accept)
 {
-    static const Str json_types[] = {STR_INIT("application/json"), STR_INIT("text/json"),
-                                     STR_INIT("application/problem+json")};
-    static const Str xml_types[] = {STR_INIT("application/xml"), STR_INIT("text/xml"),
-                                    STR_INIT("application/problem+xml")};
+    static const Str json_types[] = {STR_INIT(MEDIA_JSON), STR_INIT(MEDIA_JSON_OLD),
+                                     STR_INIT(MEDIA_PROBLEM_JSON)};
+    static const Str xml_types[] = {STR_INIT(MEDIA_XML), STR_INIT(MEDIA_XML_OLD),
+                                    STR_INIT(MEDIA_PROBLEM_XML)};
     Preference json = {0}, xml = {0};
     while (accept.ptr) {
         Str parameters = str_split(&accept, ',');
@@ -82,11 +83,11 @@ AnswerFormat negotiate(Str accept, Str content_type)
     }
     Str type = str_trim(str_split(&content_type, ';'));
     bool posted_xml =
-        str_eq_nocase(type, STR("application/xml")) || str_eq_nocase(type, STR("text/xml"));
+        str_eq_nocase(type, STR(MEDIA_XML)) || str_eq_nocase(type, STR(MEDIA_XML_OLD));
     return posted_xml ? ANSWER_XML : ANSWER_JSON;
 }
 
 Str answer_media_type(AnswerFormat format)
 {
-    return format == ANSWER_XML ? STR("application/xml") : STR("application/json");
+    return format == ANSWER_XML ? STR(MEDIA_XML) : STR(MEDIA_JSON);
 }

@@ -1,5 +1,6 @@
 #include "http/problem.h"
 
+#include "base/media_type.h"
 #include "base/text.h"
 #include "http/status.h"
 
@@ -52,5 +53,5 @@ Str problem_render(AnswerFormat format, const Error *error, Str instance, Arena 
 
 Str problem_media_type(AnswerFormat format)
 {
-    return format == ANSWER_XML ? STR("application/problem+xml") : STR("application/problem+json");
+    return format == ANSWER_XML ? STR(MEDIA_PROBLEM_XML) : STR(MEDIA_PROBLEM_JSON);
 }
