@@ -33,6 +33,9 @@ enum {
     /* Form fields that are read. 1000 statuses of 10 fields need 10,000. */
     LIMIT_FORM_PAIRS = 65536,
 
+    /* Bytes of a media type as it is kept with what goes into quarantine. */
+    LIMIT_MEDIA_TYPE = 64,
+
     /* Length of one known form name: the longest that means something has about 100 characters. */
     LIMIT_FORM_NAME = 1024,
 

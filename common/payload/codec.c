@@ -21,11 +21,12 @@ static const struct {
     [FORMAT_FORM] = {form_decode},
 };
 
-static bool find_format(Str name, Format *ret)
+static bool find_format(Str name, MediaType *ret)
 {
     for (size_t i = 0; i < sizeof(media_types) / sizeof(media_types[0]); i++) {
         if (str_eq_nocase(name, media_types[i].name)) {
-            *ret = media_types[i].format;
+            ret->format = media_types[i].format;
+            ret->name = media_types[i].name;
             return true;
         }
     }
@@ -61,7 +62,7 @@ bool media_type_parse(Str content_type, MediaType *ret, Error *reterr)
         return error_set(reterr, ERROR_UNKNOWN_TYPE, "the request has a body but no Content-Type");
     }
     Str rest = content_type;
-    if (!find_format(str_trim(str_split(&rest, ';')), &type.format)) {
+    if (!find_format(str_trim(str_split(&rest, ';')), &type)) {
         return error_set(reterr, ERROR_UNKNOWN_TYPE,
                          "the Content-Type must be JSON, XML or " MEDIA_FORM);
     }
@@ -78,6 +79,14 @@ bool media_type_parse(Str content_type, MediaType *ret, Error *reterr)
     }
     *ret = type;
     return true;
+}
+
+Str media_type_text(const MediaType *type, char buf[LIMIT_MEDIA_TYPE])
+{
+    static const Str charset = STR_INIT("; charset=utf-16");
+    char *to = str_put(buf, type->name);
+    to = str_put(to, type->charset == CHARSET_UTF16 ? charset : STR(""));
+    return (Str){buf, (size_t)(to - buf)};
 }
 
 static bool has_utf16_mark(Str body)

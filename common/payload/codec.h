@@ -23,6 +23,7 @@ typedef enum {
 typedef struct {
     Format format;
     Charset charset;
+    Str name; /* type and subtype in lower case; static */
 } MediaType;
 
 /*
@@ -31,6 +32,9 @@ typedef struct {
  * not ours, or of a charset other than utf-8 and utf-16 (forms: utf-8 only).
  */
 bool media_type_parse(Str content_type, MediaType *ret, Error *reterr);
+
+/* What was read of a Content-Type, to be kept: "text/xml; charset=utf-16". Written to buf. */
+Str media_type_text(const MediaType *type, char buf[LIMIT_MEDIA_TYPE]);
 
 /*
  * Decodes a body. The payload is the arena's and borrows from body.

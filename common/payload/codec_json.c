@@ -511,7 +511,11 @@ static bool read_entry(Reader *reader, JsonKind kind)
         return false;
     }
     reader->account->id = entry.scalar.value;
-    return finish_scalar(reader, &entry.scalar, AT_ENTRY_ID);
+    if (!finish_scalar(reader, &entry.scalar, AT_ENTRY_ID)) {
+        return false;
+    }
+    builder_finish_account(&reader->builder);
+    return true;
 }
 
 static bool read_entries(Reader *reader, void *begin)

@@ -44,7 +44,14 @@ static void *add_zeroed(Builder *builder, size_t size)
 
 Account *builder_add_account(Builder *builder)
 {
-    return add_zeroed(builder, sizeof(Account));
+    Account *account = add_zeroed(builder, sizeof(Account));
+    builder->account = account;
+    return account;
+}
+
+void builder_finish_account(Builder *builder)
+{
+    builder->account = NULL;
 }
 
 Change *builder_add_change(Builder *builder, const Account *account)
@@ -53,6 +60,7 @@ Change *builder_add_change(Builder *builder, const Account *account)
     if (change) {
         change->account = account;
     }
+    builder->change = change;
     return change;
 }
 
@@ -108,7 +116,10 @@ bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str 
     Quarantined item = {.reason = reason,
                         .detail = details[reason],
                         .raw = raw,
-                        .pointer = render_pointer(builder, place)};
+                        .pointer = render_pointer(builder, place),
+                        .place = str_from(place),
+                        .account = builder->account,
+                        .change = builder->change};
     if (!item.pointer.ptr || !raw.ptr) {
         return error_no_memory(builder->error);
     }
@@ -205,6 +216,7 @@ static bool append_event(Builder *builder, const Change *change, Str raw)
 
 bool builder_finish_change(Builder *builder, const Change *change, Mark mark, Str raw)
 {
+    builder->change = NULL;
     if (str_eq(change->field, STR("calls")) || str_eq(change->field, STR("standby"))) {
         builder_rollback(builder, mark);
     } else if (change->has_statuses) {
@@ -221,8 +233,11 @@ bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Err
         return false;
     }
     size_t len = error_describe(error, detail, 2 * LIMIT_TEXT);
-    *item = (Quarantined){
-        .reason = error_reason(error), .detail = {detail, len}, .pointer = STR(""), .raw = body};
+    *item = (Quarantined){.reason = error_reason(error),
+                          .detail = {detail, len},
+                          .pointer = STR(""),
+                          .raw = body,
+                          .place = STR("")};
     *payload = (Payload){.quarantined = item, .quarantined_count = 1};
     return true;
 }

@@ -46,11 +46,15 @@ typedef struct {
     Str code, title;
 } StatusError;
 
+/* An element that could not be read, or the whole body. */
 typedef struct {
     Reason reason;
     Str detail;
     Str pointer; /* RFC 6901, in terms of the JSON form; "" = the whole body */
     Str raw;
+    Str place;              /* the pointer with '#' for each index; "" = the whole body */
+    const Account *account; /* that it came with; NULL: none */
+    const Change *change;   /* likewise; its account is the same */
 } Quarantined;
 
 /* A change without statuses: an inbound message, a template update, ... */
@@ -93,7 +97,9 @@ typedef struct {
     Payload *payload;
     Error *error;
     size_t index[3];
-    size_t items; /* against LIMIT_ITEMS */
+    const Account *account; /* that is being read; NULL: none */
+    const Change *change;   /* likewise */
+    size_t items;           /* against LIMIT_ITEMS */
     size_t status_room, quarantined_room, event_room;
 
     StatusUpdate status; /* between builder_begin_status() and its end */
@@ -109,9 +115,12 @@ typedef struct {
 /* Empties *payload and prepares the builder. All are borrowed until the payload is complete. */
 void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *error);
 
-/* A new, empty entry or change; NULL on failure. */
+/* A new, empty entry or change, which is read from now on; NULL on failure. */
 Account *builder_add_account(Builder *builder);
 Change *builder_add_change(Builder *builder, const Account *account);
+
+/* No entry is read any more. builder_finish_change() does the same for a change. */
+void builder_finish_account(Builder *builder);
 
 /*
  * Adds the status at index[], or quarantines it when id or status is missing or empty. raw is the

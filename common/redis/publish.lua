@@ -5,7 +5,7 @@
 -- ARGV  dedupe window in seconds or 0, received_at, request_id, object, content type,
 --       number of groups of statuses; for each group: number of statuses, phone_number_id, display_phone_number,
 --       entry_id, field, messaging_product; for each status: id, status, timestamp, recipient_id, errors, extra;
---       number of quarantined elements; for each: reason, detail, pointer, raw;
+--       number of quarantined elements; for each: entry_id, field, phone_number_id, reason, detail, pointer, raw;
 --       number of events; for each: field, entry_id, phone_number_id, raw
 -- Returns the number of statuses added, of quarantined elements added, of either kind that were known.
 --
@@ -48,9 +48,10 @@ local count = tonumber(args[arg])
 arg = arg + 1
 for _ = 1, count do
     quarantined = quarantined + append(keys[2],
-        'reason', args[arg], 'detail', args[arg + 1], 'pointer', args[arg + 2], 'raw', args[arg + 3],
-        'content_type', content_type, 'received_at', received_at, 'request_id', request_id)
-    arg = arg + 4
+        'reason', args[arg + 3], 'detail', args[arg + 4], 'pointer', args[arg + 5], 'raw', args[arg + 6],
+        'content_type', content_type, 'received_at', received_at, 'request_id', request_id,
+        'entry_id', args[arg], 'field', args[arg + 1], 'phone_number_id', args[arg + 2])
+    arg = arg + 7
 end
 elements = elements + count
 

@@ -71,26 +71,23 @@ static bool make_scratch(Digester *digester, size_t size)
     return digester->scratch != NULL;
 }
 
-/* The bytes that are hashed: the kind, then each field of the digest with its length. false: no
+/* The bytes that are hashed: the kind, then each value of the digest with its length. false: no
  * memory. */
-static bool put_element(Digester *digester, char kind, const EntryFields *fields, const Str *values,
-                        Str *ret)
+static bool put_element(Digester *digester, char kind, const Str *values, size_t count, Str *ret)
 {
     size_t size = 1;
-    for (size_t i = 0; i < fields->count; i++) {
-        size += fields->fields[i].in_digest ? sizeof(uint32_t) + values[i].len : 0;
+    for (size_t i = 0; i < count; i++) {
+        size += sizeof(uint32_t) + values[i].len;
     }
     if (!make_scratch(digester, size)) {
         return false;
     }
     char *to = digester->scratch;
     *to++ = kind;
-    for (size_t i = 0; i < fields->count; i++) {
-        if (fields->fields[i].in_digest) {
-            const uint32_t len = (uint32_t)values[i].len;
-            memcpy(to, &len, sizeof(len));
-            to = str_put(to + sizeof(len), values[i]);
-        }
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t len = (uint32_t)values[i].len;
+        memcpy(to, &len, sizeof(len));
+        to = str_put(to + sizeof(len), values[i]);
     }
     *ret = (Str){digester->scratch, size};
     return true;
@@ -123,22 +120,47 @@ static bool add_digest(Digester *digester, Str element)
     return true;
 }
 
+/* Is the whole body in quarantine, not an element of it? */
+static bool is_body(EntryKind kind, const Payload *payload, size_t i)
+{
+    return kind == ENTRY_QUARANTINED && str_is_empty(payload->quarantined[i].pointer);
+}
+
 /* A status, an event, an element in quarantine, a whole body there: never taken for each other. */
 static char kind_letter(EntryKind kind, const Payload *payload, size_t i)
 {
-    return kind == ENTRY_STATUS                            ? 's'
-           : kind == ENTRY_EVENT                           ? 'e'
-           : str_is_empty(payload->quarantined[i].pointer) ? 'b'
-                                                           : 'q';
+    return kind == ENTRY_STATUS        ? 's'
+           : kind == ENTRY_EVENT       ? 'e'
+           : is_body(kind, payload, i) ? 'b'
+                                       : 'q';
+}
+
+/* What makes an element another than the next: the values of the digest, and the place of what is
+ * in quarantine; a body there has but its bytes. Returns how many they are. */
+static size_t identity_of(EntryKind kind, const Payload *payload, size_t i, Str *identity)
+{
+    const EntryFields fields = entry_fields(kind);
+    Str values[ENTRY_FIELDS_MOST];
+    size_t count = 0;
+    entry_values(kind, payload, i, NULL, values);
+    for (size_t k = 0; k < fields.count; k++) {
+        const EntryField *field = &fields.fields[k];
+        if (field->in_digest && (field->scope == OF_ELEMENT || !is_body(kind, payload, i))) {
+            identity[count++] = values[k];
+        }
+    }
+    if (kind == ENTRY_QUARANTINED && !is_body(kind, payload, i)) {
+        identity[count++] = payload->quarantined[i].place;
+    }
+    return count;
 }
 
 static bool add_kind(Digester *digester, EntryKind kind, const Payload *payload)
 {
-    const EntryFields fields = entry_fields(kind);
-    Str values[ENTRY_FIELDS_MOST], element;
+    Str identity[ENTRY_FIELDS_MOST + 1], element;
     for (size_t i = 0; i < entry_count(kind, payload); i++) {
-        entry_values(kind, payload, i, NULL, values);
-        if (!put_element(digester, kind_letter(kind, payload, i), &fields, values, &element) ||
+        const size_t count = identity_of(kind, payload, i, identity);
+        if (!put_element(digester, kind_letter(kind, payload, i), identity, count, &element) ||
             !add_digest(digester, element)) {
             return false;
         }

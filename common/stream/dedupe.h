@@ -4,8 +4,10 @@
  * A digest is 128 bits of SHA-256 over all fields of the entry but received_at and request_id, each
  * with its length, and over the ordinal of the element among the equal ones of its body. So two
  * statuses that differ in anything are two; equal ones of one body are all kept; and a body that is
- * repeated, alone or among others, adds nothing. Quarantined elements are recognised by their
- * bytes, wherever they stand, events by all their fields.
+ * repeated, alone or among others, adds nothing. A quarantined element is recognised by its bytes,
+ * its place without indexes, and the entry, field and phone number that it came with; a whole body
+ * by its bytes; an event by all its fields. What a digest covers is never changed: after an upgrade
+ * all is known that was known before.
  */
 #ifndef TICKSTREAM_DEDUPE_H
 #define TICKSTREAM_DEDUPE_H

@@ -23,7 +23,8 @@ enum { FRAME = 16, COMMAND = 64 }; /* around a value of RESP; XADD, '*', the fra
     ROW("received_at", OF_DELIVERY, delivery->received_at, false)                                  \
     ROW("request_id", OF_DELIVERY, delivery->request_id, false)
 
-/* Recognised by its bytes, wherever it stands. */
+/* Recognised by its bytes, by whose it is, and by its place, of which dedupe.c leaves the indexes
+ * out. */
 #define QUARANTINED_ROWS(ROW)                                                                      \
     ROW("reason", OF_ELEMENT, reason_word(item->reason), false)                                    \
     ROW("detail", OF_ELEMENT, item->detail, false)                                                 \
@@ -31,7 +32,10 @@ enum { FRAME = 16, COMMAND = 64 }; /* around a value of RESP; XADD, '*', the fra
     ROW("raw", OF_ELEMENT, item->raw, true)                                                        \
     ROW("content_type", OF_DELIVERY, delivery->content_type, false)                                \
     ROW("received_at", OF_DELIVERY, delivery->received_at, false)                                  \
-    ROW("request_id", OF_DELIVERY, delivery->request_id, false)
+    ROW("request_id", OF_DELIVERY, delivery->request_id, false)                                    \
+    ROW("entry_id", OF_ACCOUNT, account_of(item)->id, true)                                        \
+    ROW("field", OF_CHANGE, change_of(item)->field, true)                                          \
+    ROW("phone_number_id", OF_CHANGE, change_of(item)->phone_number_id, true)
 
 #define EVENT_ROWS(ROW)                                                                            \
     ROW("field", OF_CHANGE, event->change->field, true)                                            \
@@ -40,6 +44,20 @@ enum { FRAME = 16, COMMAND = 64 }; /* around a value of RESP; XADD, '*', the fra
     ROW("raw", OF_ELEMENT, event->raw, true)                                                       \
     ROW("received_at", OF_DELIVERY, delivery->received_at, false)                                  \
     ROW("request_id", OF_DELIVERY, delivery->request_id, false)
+
+/* An element may stand outside of every entry, a change or both. */
+static const Account no_account;
+static const Change no_change = {.account = &no_account};
+
+static const Account *account_of(const Quarantined *item)
+{
+    return item->account ? item->account : &no_account;
+}
+
+static const Change *change_of(const Quarantined *item)
+{
+    return item->change ? item->change : &no_change;
+}
 
 #define AS_FIELD(name, scope, value, in_digest) {STR_INIT(name), scope, in_digest},
 #define AS_VALUE(name, scope, value, in_digest) *values++ = value;
@@ -64,6 +82,9 @@ _Static_assert(sizeof(status_fields) / sizeof(status_fields[0]) <= ENTRY_FIELDS_
                "arrays of values have room for every kind");
 
 static const Delivery no_delivery;
+
+/* What of a delivery a body can multiply: each element in quarantine repeats its type. */
+static const Delivery largest_delivery = {.content_type = {"", LIMIT_MEDIA_TYPE}};
 
 EntryFields entry_fields(EntryKind kind)
 {
@@ -110,7 +131,7 @@ void entry_values(EntryKind kind, const Payload *payload, size_t i, const Delive
 
 size_t entries_size(const Payload *payload)
 {
-    const Delivery *delivery = &no_delivery;
+    const Delivery *delivery = &largest_delivery;
     size_t size =
         COMMAND * (payload->status_count + payload->quarantined_count + payload->event_count);
     for (const StatusUpdate *status = payload->statuses;

@@ -16,7 +16,7 @@ typedef enum { ENTRY_STATUS, ENTRY_QUARANTINED, ENTRY_EVENT, ENTRY_KINDS } Entry
 typedef struct {
     Str received_at;  /* Unix milliseconds, in decimal */
     Str request_id;   /* joins entry and access log */
-    Str content_type; /* as the sender named it */
+    Str content_type; /* the media type that was read, at most LIMIT_MEDIA_TYPE bytes */
 } Delivery;
 
 /* What a value belongs to, from the narrowest: an element of the body, the change that it came

@@ -63,11 +63,17 @@ static bool check_type(const Request *request, MediaType *ret, Error *reterr)
     return media_type_parse(request->content_type, ret, reterr);
 }
 
-/* Room for the answer is there before anything is stored: then it cannot fail any more. */
-static bool make_room(Exchange *exchange, Error *reterr)
+/* Room for the answer and for what is kept of the media type is there before anything is stored:
+ * then it cannot fail any more. */
+static bool make_room(Exchange *exchange, const MediaType *type, Error *reterr)
 {
+    char *kept = arena_alloc(exchange->arena, LIMIT_MEDIA_TYPE);
     exchange->text = arena_alloc(exchange->arena, ANSWER_ROOM);
-    return exchange->text || error_no_memory(reterr);
+    if (!kept || !exchange->text) {
+        return error_no_memory(reterr);
+    }
+    exchange->publication.delivery.content_type = media_type_text(type, kept);
+    return true;
 }
 
 /* A body that cannot be read is kept whole when it was signed: the sender would only send the same
@@ -180,7 +186,7 @@ static Served publish(Exchange *exchange)
         .arena = exchange->arena,
         .delivery = {.received_at = {exchange->received_at, (size_t)(end - exchange->received_at)},
                      .request_id = request->request_id,
-                     .content_type = request->content_type},
+                     .content_type = exchange->publication.delivery.content_type},
         .done = on_published,
     };
     exchange->charged = cost(exchange);
@@ -199,7 +205,7 @@ Served webhook_post(Exchange *exchange)
     Error error;
     if (!check_length(exchange, &error) || !verify(exchange, &error) ||
         !check_type(request, &type, &error) || !decode(exchange, type, &error) ||
-        !make_room(exchange, &error)) {
+        !make_room(exchange, &type, &error)) {
         refuse(exchange, &error);
         return ANSWERED;
     }

@@ -9,7 +9,7 @@ static void check_charset(Str body, Charset charset)
     Payload payload;
     Error error;
     Arena *arena = fuzz_arena();
-    if (payload_decode((MediaType){FORMAT_XML, charset}, body, arena, &payload, &error)) {
+    if (payload_decode((MediaType){.format = FORMAT_XML, .charset = charset}, body, arena, &payload, &error)) {
         check_payload(&payload, arena);
     } else {
         check_refusal(&error, 2 * body.len);

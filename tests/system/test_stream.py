@@ -75,6 +75,29 @@ def test_bad_one_of_a_thousand(stack):
     assert (kept["pointer"], kept["raw"]) == ("/entry/0/changes/0/value/statuses/500", '"no object"')
 
 
+def test_quarantine_knows_whose_it_is(make_stack):
+    """The same bad status of another number, field or account is another one; in another place of its list it is not."""
+    stack = make_stack()
+    bad = {"status": "delivered", "timestamp": "1700000000"}
+    assert stack.post(payload(bad)).document() == result(quarantined=1)
+    assert stack.post(payload(status(), bad)).document() == result(accepted=1, duplicates=1)
+    assert stack.post(payload(bad, metadata={"phone_number_id": "9"})).document() == result(quarantined=1)
+    assert stack.post(payload(bad, field="other")).document() == result(quarantined=1)
+    assert [(e["entry_id"], e["field"], e["phone_number_id"]) for e in stack.quarantine()] == [
+        ("900100200300401", "messages", "800700600500401"), ("900100200300401", "messages", "9"),
+        ("900100200300401", "other", "800700600500401")]
+
+
+def test_long_content_type(make_stack):
+    """The header is kept with each element in quarantine: it must not multiply."""
+    stack = make_stack()
+    body = payload(*range(5000))
+    kind = "application/json; x=" + "a" * 7000
+    assert stack.post(body, kind=kind).document() == result(quarantined=5000)
+    assert {e["content_type"] for e in stack.quarantine()} == {"application/json"}
+    assert stack.redis("MEMORY", "USAGE", "{%s}:quarantine" % STREAM, "SAMPLES", 0) < 5000 * 500
+
+
 def test_truncated_body(stack):
     body = payload(status(), status())[:-30]
     assert stack.post(body).document() == result(quarantined=1)

@@ -250,6 +250,18 @@ static void test_order_of_checks(void **state)
     assert_string_equal(here.sink.text, "quarantined syntax  {\n");
 }
 
+/* What is kept of the Content-Type is what was read of it, however long it was. */
+static void test_content_type(void **state)
+{
+    (void)state;
+    static char header[8000] = "Text/JSON; charset=\"utf-8\"; x=";
+    memset(header + strlen(header), 'a', sizeof(header) - 1 - strlen(header));
+    Request request = post(STR(GOOD));
+    request.content_type = str_from(header);
+    assert_answer(request, 200);
+    assert_string_equal(here.sink.content_type, "text/json");
+}
+
 static void test_length(void **state)
 {
     (void)state;
@@ -472,6 +484,7 @@ int main(void)
         TEST(test_stored),
         TEST(test_stored_xml),
         TEST(test_order_of_checks),
+        TEST(test_content_type),
         TEST(test_length),
         TEST(test_signature),
         TEST(test_type),

@@ -69,24 +69,43 @@ static void test_media_types(void **state)
     }
 }
 
+/* What is kept of a Content-Type: its type, and the charset when it is not UTF-8. */
+static void test_media_type_text(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"application/json", "application/json"},
+        {" Application/JSON ; x=y; charset=\"UTF-8\"", "application/json"},
+        {"TEXT/xml;charset=UTF-16;x=y", "text/xml; charset=utf-16"},
+        {"application/x-www-form-urlencoded;x", "application/x-www-form-urlencoded"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        MediaType type;
+        Error error;
+        char buf[LIMIT_MEDIA_TYPE];
+        assert_true(media_type_parse(str_from(cases[i][0]), &type, &error));
+        assert_true(str_eq(media_type_text(&type, buf), str_from(cases[i][1])));
+    }
+}
+
 static bool decode_json(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){FORMAT_JSON, CHARSET_UTF8}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_JSON, .charset = CHARSET_UTF8}, body, arena, ret, reterr);
 }
 
 static bool decode_json16(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){FORMAT_JSON, CHARSET_UTF16}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_JSON, .charset = CHARSET_UTF16}, body, arena, ret, reterr);
 }
 
 static bool decode_xml16(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){FORMAT_XML, CHARSET_UTF16}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_XML, .charset = CHARSET_UTF16}, body, arena, ret, reterr);
 }
 
 static bool decode_form(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){FORMAT_FORM, CHARSET_UTF8}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_FORM, .charset = CHARSET_UTF8}, body, arena, ret, reterr);
 }
 
 /* Every byte of an ASCII text as a UTF-16 unit. */
@@ -222,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_media_types),
+        cmocka_unit_test(test_media_type_text),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_utf16),
         cmocka_unit_test(test_form_has_no_mark),

@@ -507,7 +507,10 @@ static void test_too_much_unsent(void **state)
     (void)state;
     static char raw[3 << 20];
     static Quarantined element = {
-        REASON_MISSING_ID, STR_INIT("why"), STR_INIT("/"), {raw, sizeof(raw)}};
+        .reason = REASON_MISSING_ID,
+        .detail = STR_INIT("why"),
+        .pointer = STR_INIT("/"),
+        .raw = {raw, sizeof(raw)}};
     const Payload big = {.quarantined = &element, .quarantined_count = 1};
     Publication publications[40];
     size_t taken = 0;

@@ -130,11 +130,65 @@ static void test_kinds(void **state)
     assert_true(same(
         seen.digests[0],
         seen_of("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[" A "]}}]}]}").digests[0]));
-    assert_false(same(seen.digests[1], seen.digests[2])); /* by their pointers */
+    assert_false(same(seen.digests[1], seen.digests[2])); /* by their ordinals */
     assert_false(same(seen.digests[3], seen.digests[4])); /* by their ordinals */
     Seen again = seen_of("{\"entry\":[{\"changes\":[0,{\"value\":{\"statuses\":[1,0,1]}}]}]}");
     assert_true(same(again.digests[1], seen.digests[1]));
     assert_false(same(again.digests[2], seen.digests[2]));
+}
+
+/* A quarantined element is known by its bytes, its place and whose it is, wherever in its list it
+ * stands. */
+static void test_quarantined(void **state)
+{
+    (void)state;
+#define QUARANTINED(entry, field, phone, statuses)                                                 \
+    "{\"entry\":[{\"id\":\"" entry "\",\"changes\":[{\"field\":\"" field "\",\"value\":{"            \
+    "\"metadata\":{\"phone_number_id\":\"" phone "\"},\"statuses\":[" statuses "]}}]}]}"
+    static const struct {
+        const char *body;
+        bool same;
+    } cases[] = {
+        {QUARANTINED("1", "f", "p", "7"), true},
+        {"{\"entry\":[null,{\"id\":1,\"changes\":[null,{\"value\":{\"statuses\":[7],\"metadata\":{"
+         "\"phone_number_id\":\"p\"}},\"field\":\"f\"}]}]}",
+         true},
+        {QUARANTINED("2", "f", "p", "7"), false},
+        {QUARANTINED("1", "g", "p", "7"), false},
+        {QUARANTINED("1", "f", "q", "7"), false},
+        {QUARANTINED("1", "f", "p", "8"), false},
+        {"{\"entry\":[{\"id\":\"1\",\"changes\":[{\"field\":\"f\",\"value\":{"
+         "\"metadata\":{\"phone_number_id\":\"p\"},\"statuses\":7}}]}]}",
+         false}, /* the list, not an element of it */
+    };
+    const Seen first = seen_of(cases[0].body);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const Seen seen = seen_of(cases[i].body);
+        assert_int_equal(seen.count, 1);
+        if (same(seen.digests[0], first.digests[0]) != cases[i].same) {
+            fail_msg("%s", cases[i].body);
+        }
+    }
+}
+
+/* What an earlier version has stored must be known to this one. */
+static void test_unchanged(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    Payload payload;
+    const Digest *digests;
+    const Error error = {.code = ERROR_MALFORMED, .kind = REASON_SYNTAX};
+    assert_non_null(arena);
+    Seen seen = seen_of(BODY(A "," A));
+    assert_memory_equal(seen.digests[0], "eb4201fafff389ba18589df0699692d3", DEDUPE_DIGEST);
+    assert_memory_equal(seen.digests[1], "f8810e8f8a884dc01f566ad3c781b7a8", DEDUPE_DIGEST);
+    seen = seen_of("{\"entry\":[{\"id\":\"1\",\"changes\":[{\"field\":\"f\"}]}]}");
+    assert_memory_equal(seen.digests[0], "7259e34b985a0cf85802ece2de8dcca4", DEDUPE_DIGEST);
+    assert_true(payload_quarantine_body(&payload, arena, STR("{"), &error));
+    assert_true(dedupe_digests(&payload, arena, &digests));
+    assert_memory_equal(digests[0].hex, "ffbcf2d66dc9c57be1fdfddc5ca7efc5", DEDUPE_DIGEST);
+    arena_free(arena);
 }
 
 /* Many equal ones among many others: all differ, and it does not take a time that grows with the
@@ -202,6 +256,8 @@ int main(void)
         cmocka_unit_test(test_equal_ones),
         cmocka_unit_test(test_same_and_different),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_quarantined),
+        cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_failing_malloc),
     };

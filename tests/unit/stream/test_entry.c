@@ -15,8 +15,12 @@ static StatusUpdate status = {.change = &change,
                               .status = STR_INIT("sent"),
                               .errors = STR_INIT("[]"),
                               .extra = STR_INIT("{}")};
-static Quarantined quarantined = {REASON_MISSING_ID, STR_INIT("why"), STR_INIT("/entry/0"),
-                                  STR_INIT("{1}")};
+static Quarantined quarantined = {.reason = REASON_MISSING_ID,
+                                  .detail = STR_INIT("why"),
+                                  .pointer = STR_INIT("/entry/0"),
+                                  .raw = STR_INIT("{1}"),
+                                  .account = &account,
+                                  .change = &change};
 static Event event = {&change, STR_INIT("{2}")};
 static const Payload payload = {.object = STR_INIT("o"),
                                 .statuses = &status,
@@ -39,7 +43,8 @@ static void test_contract(void **state)
                          "messaging_product*=whatsapp object*=o errors*=[] extra*={} "
                          "received_at=1700000000123 request_id=id-1 ",
         [ENTRY_QUARANTINED] = "reason=missing_id detail=why pointer=/entry/0 raw*={1} "
-                              "content_type=text/xml received_at=1700000000123 request_id=id-1 ",
+                              "content_type=text/xml received_at=1700000000123 request_id=id-1 "
+                              "entry_id*=E field*=messages phone_number_id*=P ",
         [ENTRY_EVENT] = "field*=messages entry_id*=E phone_number_id*=P raw*={2} "
                         "received_at=1700000000123 request_id=id-1 ",
     };
@@ -56,6 +61,23 @@ static void test_contract(void **state)
         }
         assert_string_equal(text, want[kind]);
     }
+}
+
+/* What stands outside of every entry or change has nothing of them. */
+static void test_without_change(void **state)
+{
+    (void)state;
+    Quarantined outside = quarantined;
+    const Payload body = {.quarantined = &outside, .quarantined_count = 1};
+    Str values[ENTRY_FIELDS_MOST];
+    outside.change = NULL;
+    entry_values(ENTRY_QUARANTINED, &body, 0, &delivery, values);
+    assert_true(str_eq(values[7], STR("E")));
+    assert_null(values[8].ptr);
+    assert_null(values[9].ptr);
+    outside.account = NULL;
+    entry_values(ENTRY_QUARANTINED, &body, 0, &delivery, values);
+    assert_null(values[7].ptr);
 }
 
 static void test_without_delivery(void **state)
@@ -89,6 +111,21 @@ static void test_size(void **state)
     assert_true(entries_size(&payload) > one);
 }
 
+/* The media type is repeated with every element in quarantine, and so it counts: 20,000 elements of
+ * one byte must not become more than they are taken for. */
+static void test_size_of_quarantine(void **state)
+{
+    (void)state;
+    const Payload body = {.quarantined = &quarantined, .quarantined_count = 1};
+    Str values[ENTRY_FIELDS_MOST];
+    size_t largest = LIMIT_MEDIA_TYPE;
+    entry_values(ENTRY_QUARANTINED, &body, 0, NULL, values);
+    for (size_t i = 0; i < entry_fields(ENTRY_QUARANTINED).count; i++) {
+        largest += entry_fields(ENTRY_QUARANTINED).fields[i].name.len + values[i].len;
+    }
+    assert_true(entries_size(&body) >= largest);
+}
+
 /* An envelope that every status repeats must not multiply without bounds. */
 static void test_too_much(void **state)
 {
@@ -112,8 +149,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contract),
+        cmocka_unit_test(test_without_change),
         cmocka_unit_test(test_without_delivery),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_size_of_quarantine),
         cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
