@@ -45,6 +45,13 @@ static Served refuse(Exchange *exchange, ErrorCode code, const char *why, Str he
     return ANSWERED;
 }
 
+/* A probe may be asked without its text, which exchange_answer() keeps back. The webhook, as the
+ * API that it replaces, knows GET and POST. */
+static bool is_head(const Endpoint *endpoint, Str method)
+{
+    return !endpoint->legacy && str_eq(method, STR("HEAD"));
+}
+
 static Served serve(Exchange *exchange)
 {
     const Request *request = &exchange->request;
@@ -52,14 +59,14 @@ static Served serve(Exchange *exchange)
     if (!endpoint) {
         return refuse(exchange, ERROR_NOT_FOUND, "there is nothing at this path", (Str){NULL, 0});
     }
-    if (str_eq(request->method, STR("GET"))) {
+    if (str_eq(request->method, STR("GET")) || is_head(endpoint, request->method)) {
         return endpoint->get(exchange);
     }
     if (endpoint->post && str_eq(request->method, STR("POST"))) {
         return endpoint->post(exchange);
     }
     return refuse(exchange, ERROR_NOT_ALLOWED, "this path does not know the method",
-                  endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET\r\n"));
+                  endpoint->post ? STR("Allow: GET, POST\r\n") : STR("Allow: GET, HEAD\r\n"));
 }
 
 Served endpoint_serve(Exchange *exchange)

@@ -9,6 +9,10 @@ void exchange_answer(Exchange *exchange, int status, Str content_type, Str body)
 {
     assert(exchange->response.status == 0);
     exchange->response = (Response){.status = status, .content_type = content_type, .body = body};
+    if (str_eq(exchange->request.method, STR("HEAD"))) {
+        exchange->response.body = STR("");
+        exchange->response.withheld = body.len;
+    }
     status_count(status);
 }
 

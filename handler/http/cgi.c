@@ -52,7 +52,8 @@ char *cgi_put_head(char *to, const Response *response, Str request_id)
     to = str_put_number(str_put(to, STR("Status: ")), (size_t)status->number);
     to = str_put(str_put(to, STR(" ")), status->phrase);
     to = str_put(str_put(to, STR("\r\nContent-Type: ")), response->content_type);
-    to = str_put_number(str_put(to, STR("\r\nContent-Length: ")), response->body.len);
+    to = str_put_number(str_put(to, STR("\r\nContent-Length: ")),
+                        response->body.len + response->withheld);
     to = str_put(str_put(to, STR("\r\nX-Request-Id: ")), request_id);
     to = str_put(to, STR("\r\nCache-Control: no-store\r\n"));
     return str_put(str_put(to, response->headers), STR("\r\n"));

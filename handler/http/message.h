@@ -33,6 +33,7 @@ typedef struct {
     Str content_type;
     Str headers; /* further ones, each with its line end */
     Str body;
+    size_t withheld; /* bytes of the body that HEAD is not given; Content-Length tells them */
 } Response;
 
 #endif

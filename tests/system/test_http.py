@@ -1,4 +1,5 @@
 """What senders see: the handshake, nginx's own answers, what is logged and what is not."""
+import contextlib
 import http.client
 import json
 import os
@@ -18,7 +19,7 @@ def raw(port, request):
     """Sends bytes, and reads the answer: status, headers by lower-case name, body."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as s:
         s.sendall(request)
-        response = http.client.HTTPResponse(s)
+        response = http.client.HTTPResponse(s, method=request.split()[0].decode())
         response.begin()
         return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
 
@@ -177,13 +178,20 @@ def make_certificate(folder, name, ca=None, subject="/CN=localhost"):
     subprocess.run(command, check=True, capture_output=True)
 
 
-def ask_tls(port, folder, client=None):
-    """The status of GET /livez over TLS."""
+@contextlib.contextmanager
+def tls_socket(port, folder, client=None):
+    """A connection over TLS, with a client certificate of the folder."""
     context = ssl.create_default_context(cafile=folder / "server.pem")
     context.check_hostname = False
     if client:
         context.load_cert_chain(folder / (client + ".pem"), folder / (client + ".key"))
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as plain, context.wrap_socket(plain) as s:
+        yield s
+
+
+def ask_tls(port, folder, client=None):
+    """The status of GET /livez over TLS."""
+    with tls_socket(port, folder, client) as s:
         s.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
         return int(s.recv(64).split()[1])
 

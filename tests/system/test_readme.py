@@ -57,7 +57,7 @@ def test_the_nginx_block_fits_into_debians_configuration(folder):
                      for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
     conf.write_text(text.replace("\nhttp {", "\nhttp {\n" + places + block))
     default = folder / "etc/nginx/sites-enabled/default"
-    for file in [conf, *(folder / "etc/nginx").glob("[upt]*.conf"), *[default] * default.exists()]:
+    for file in [conf, *(folder / "etc/nginx").glob("[uprt]*.conf"), *[default] * default.exists()]:
         file.write_text(below(file.read_text()))
     done = subprocess.run(["nginx", "-t", "-p", folder, "-e", folder / "error.log", "-c", conf], capture_output=True,
                           text=True, check=False)

@@ -45,14 +45,16 @@ else
     fill nginx.conf '^user .*' ''
 fi
 fill nginx.conf '^pid .*' "pid \"$dir/nginx.pid\";"
-fill nginx.conf '^\( *\)listen 80 ' "\1listen $listen "
+fill plain.conf '^\( *\)listen 80 ' "\1listen $listen "
+fill tickstream-webhook.conf '/etc/nginx/relay.htpasswd' "\"$dir/relay.htpasswd\""
 for kind in client_body fastcgi proxy scgi uwsgi; do
     fill nginx.conf '^http {' "http {\n    ${kind}_temp_path \"$dir/temp-$kind\";"
 done
 fill upstream.conf '^\( *\)server [^ ]*' "\1server \"$upstream\""
 
 if [ -n "$tls_listen" ]; then
-    fill nginx.conf '# include tls.conf;' 'include tls.conf;'
+    fill nginx.conf 'include plain.conf;' 'include tls.conf;'
+    fill tls.conf '^\( *\)listen 80 ' "\1listen $listen "
     fill tls.conf '^\( *\)listen 443 ' "\1listen $tls_listen "
     fill tls.conf '/etc/nginx/tls/\([a-z-]*\.[a-z]*\)' "\"$dir/tls/\1\""
     if [ -e "$dir/tls/client-ca.pem" ]; then

@@ -155,9 +155,12 @@ static void test_paths(void **state)
         {"GET", "/livez", 200, ""},
         {"GET", "/readyz", 200, ""},
         {"GET", "/metrics", 200, ""},
-        {"POST", "/livez", 405, "Allow: GET\r\n"},
-        {"POST", "/readyz", 405, "Allow: GET\r\n"},
-        {"POST", "/metrics", 405, "Allow: GET\r\n"},
+        {"HEAD", "/livez", 200, ""},
+        {"HEAD", "/readyz", 200, ""},
+        {"HEAD", "/metrics", 200, ""},
+        {"POST", "/livez", 405, "Allow: GET, HEAD\r\n"},
+        {"POST", "/readyz", 405, "Allow: GET, HEAD\r\n"},
+        {"POST", "/metrics", 405, "Allow: GET, HEAD\r\n"},
         {"GET", "/Livez", 404, ""},
         {"GET", "/livez/", 404, ""},
         {"PUT", "/nowhere", 404, ""},
@@ -176,6 +179,22 @@ static void test_paths(void **state)
         }
     }
     assert_int_equal(wrong, 0);
+}
+
+/* HEAD is told the length of what GET gets. */
+static void test_head(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/livez", "/readyz", "/metrics", "/nowhere", HOOK};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        Request request = get(str_from(paths[i]), STR("verbose"));
+        request.method = STR("HEAD");
+        serve(request);
+        assert_int_equal(here.exchange.response.body.len, 0);
+        assert_true(here.exchange.response.withheld > 0);
+    }
+    serve(get(STR("/livez"), STR("")));
+    assert_int_equal(here.exchange.response.withheld, 0);
 }
 
 static void test_stored(void **state)
@@ -481,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_paths),
+        TEST(test_head),
         TEST(test_stored),
         TEST(test_stored_xml),
         TEST(test_order_of_checks),
