@@ -33,6 +33,11 @@ enum {
     /* Form fields that are read. 1000 statuses of 10 fields need 10,000. */
     LIMIT_FORM_PAIRS = 65536,
 
+    /* Names, and bytes of names and texts, of the unknown members of one status (or of an entry, of
+       a change) that came as XML or as a form: what Meta sends has about 30 names. */
+    LIMIT_MEMBERS = 256,
+    LIMIT_MEMBER_BYTES = 64 << 10,
+
     /* Bytes of a media type as it is kept with what goes into quarantine. */
     LIMIT_MEDIA_TYPE = 64,
 
@@ -118,7 +123,7 @@ enum {
      */
     LIMIT_XML_TAG = 4096,
     LIMIT_XML_NAMESPACES = 64,
-    LIMIT_XML_NAMES = 10000,
+    LIMIT_XML_NAMES = 70000,
 
     /* Slots of workers, so that the shared counters have a fixed size; half of them may be wanted
      * at once, since at a reload those that leave have theirs for a while. */

@@ -75,6 +75,32 @@ size_t utf8_encode(uint32_t c, char *buf)
     return 4;
 }
 
+Str utf8_repair(Str s, Arena *arena)
+{
+    char *out = arena_alloc(arena, 3 * s.len);
+    size_t len = 0;
+    for (size_t at = 0, step; out && at < s.len; at += step ? step : 1) {
+        step = utf8_sequence(s.ptr + at, s.len - at);
+        if (step) {
+            memcpy(out + len, s.ptr + at, step);
+            len += step;
+        } else {
+            len += utf8_encode(UTF_REPLACEMENT, out + len);
+        }
+    }
+    return (Str){out, len};
+}
+
+Str latin1_to_utf8(Str s, Arena *arena)
+{
+    char *out = arena_alloc(arena, 2 * s.len);
+    size_t len = 0;
+    for (size_t at = 0; out && at < s.len; at++) {
+        len += utf8_encode((unsigned char)s.ptr[at], out + len);
+    }
+    return (Str){out, len};
+}
+
 static uint32_t utf16_unit(Str s, size_t i, bool big_endian)
 {
     unsigned char first = (unsigned char)s.ptr[i], second = (unsigned char)s.ptr[i + 1];

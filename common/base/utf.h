@@ -19,6 +19,11 @@ size_t utf8_find_invalid(Str s);
 /* true: the whole text is well-formed UTF-8. */
 bool utf8_is_valid(Str s);
 
+/* The text with each byte that is not part of well-formed UTF-8 as U+FFFD, or as the Latin-1
+ * character that it is (ISO 8859-1); the arena's. Absent: no memory. */
+Str utf8_repair(Str s, Arena *arena);
+Str latin1_to_utf8(Str s, Arena *arena);
+
 /* Writes a code point (no surrogate, at most 0x10FFFF) to buf, which has room for 4 bytes;
  * returns how many were written. */
 size_t utf8_encode(uint32_t code_point, char *buf);

@@ -1,6 +1,7 @@
 #include "payload/codec.h"
 
 #include "base/media_type.h"
+#include "base/text.h"
 #include "base/utf.h"
 #include "payload/xml_parser.h"
 
@@ -42,15 +43,22 @@ static Str unquote(Str value)
     return value;
 }
 
+static const struct {
+    Str name;
+    Charset charset;
+} charsets[] = {
+    {STR_INIT("utf-8"), CHARSET_UTF8},      {STR_INIT("utf8"), CHARSET_UTF8},
+    {STR_INIT("utf-16"), CHARSET_UTF16},    {STR_INIT("iso-8859-1"), CHARSET_LATIN1},
+    {STR_INIT("us-ascii"), CHARSET_LATIN1},
+};
+
 static bool find_charset(Str name, Charset *ret)
 {
-    if (str_eq_nocase(name, STR("utf-8")) || str_eq_nocase(name, STR("utf8"))) {
-        *ret = CHARSET_UTF8;
-        return true;
-    }
-    if (str_eq_nocase(name, STR("utf-16"))) {
-        *ret = CHARSET_UTF16;
-        return true;
+    for (size_t i = 0; i < sizeof(charsets) / sizeof(charsets[0]); i++) {
+        if (str_eq_nocase(name, charsets[i].name)) {
+            *ret = charsets[i].charset;
+            return true;
+        }
     }
     return false;
 }
@@ -71,11 +79,12 @@ bool media_type_parse(Str content_type, MediaType *ret, Error *reterr)
         Str name = str_trim(str_split(&value, '='));
         if (str_eq_nocase(name, STR("charset")) &&
             !find_charset(unquote(str_trim(value)), &type.charset)) {
-            return error_set(reterr, ERROR_UNKNOWN_TYPE, "the charset must be utf-8 or utf-16");
+            return error_set(reterr, ERROR_UNKNOWN_TYPE,
+                             "the charset must be utf-8, utf-16, us-ascii or iso-8859-1");
         }
     }
-    if (type.format == FORMAT_FORM && type.charset != CHARSET_UTF8) {
-        return error_set(reterr, ERROR_UNKNOWN_TYPE, "the charset of a form must be utf-8");
+    if (type.format == FORMAT_FORM && type.charset == CHARSET_UTF16) {
+        return error_set(reterr, ERROR_UNKNOWN_TYPE, "the charset of a form cannot be utf-16");
     }
     *ret = type;
     return true;
@@ -83,9 +92,10 @@ bool media_type_parse(Str content_type, MediaType *ret, Error *reterr)
 
 Str media_type_text(const MediaType *type, char buf[LIMIT_MEDIA_TYPE])
 {
-    static const Str charset = STR_INIT("; charset=utf-16");
-    char *to = str_put(buf, type->name);
-    to = str_put(to, type->charset == CHARSET_UTF16 ? charset : STR(""));
+    static const Str parameters[] = {[CHARSET_UTF8] = STR_INIT(""),
+                                     [CHARSET_UTF16] = STR_INIT("; charset=utf-16"),
+                                     [CHARSET_LATIN1] = STR_INIT("; charset=iso-8859-1")};
+    char *to = str_put(str_put(buf, type->name), parameters[type->charset]);
     return (Str){buf, (size_t)(to - buf)};
 }
 
@@ -101,6 +111,63 @@ static void move_position(Error *error, size_t mark)
         error->offset += mark;
         error->column += error->line == 1 ? mark : 0;
     }
+}
+
+/* A form in ISO 8859-1 in UTF-8: its bytes from 0x80, bare or as escapes. Absent: no memory. */
+static Str form_from_latin1(Str form, Arena *arena)
+{
+    Text text = text_begin(arena);
+    for (size_t i = 0; i < form.len; i++) {
+        const char *at = form.ptr + i;
+        const bool escape = *at == '%' && form.len - i > 2 && ascii_hex_digit(at[1]) >= 8 &&
+                            ascii_hex_digit(at[2]) >= 0;
+        const unsigned char byte =
+            escape ? (unsigned char)(ascii_hex_digit(at[1]) << 4 | ascii_hex_digit(at[2]))
+                   : (unsigned char)*at;
+        char utf8[4];
+        text_add(&text, (Str){utf8, utf8_encode(byte, utf8)});
+        i += escape ? 2 : 0;
+    }
+    return text_finish(&text);
+}
+
+/* A body that is not UTF-8, as its charset has it. Absent: no memory. */
+static Str from_latin1(Format format, Str body, Arena *arena)
+{
+    return format == FORMAT_FORM ? form_from_latin1(body, arena) : latin1_to_utf8(body, arena);
+}
+
+/* Decodes what is UTF-8 by name. ISO 8859-1 is tried when it is not. */
+static bool decode_utf8(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    bool (*decode)(Str, Arena *, Payload *, Error *) = codecs[type.format].decode;
+    if (decode(body, arena, ret, reterr)) {
+        return true;
+    }
+    if (type.charset != CHARSET_LATIN1 || reterr->code != ERROR_MALFORMED ||
+        error_reason(reterr) != REASON_ENCODING) {
+        return false;
+    }
+    const Str utf8 = from_latin1(type.format, body, arena);
+    Error error;
+    if (!utf8.ptr) {
+        return error_no_memory(reterr);
+    }
+    if (decode(utf8, arena, ret, &error)) {
+        return true;
+    }
+    if (error.code != ERROR_MALFORMED) {
+        *reterr = error;
+    }
+    return false;
+}
+
+/* Nothing that is not empty passes without a trace. */
+static bool check_trace(const Payload *payload, Error *reterr)
+{
+    return !payload_is_empty(payload) || !payload->has_unread ||
+           error_malformed(reterr, REASON_NOT_A_PAYLOAD,
+                           "nothing in the body is part of a WebhookPayload");
 }
 
 bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr)
@@ -120,11 +187,11 @@ bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error 
     } else if (type.format != FORMAT_FORM && utf8_mark) {
         skipped = 3;
     }
-    if (!codecs[type.format].decode(str_from_offset(body, skipped), arena, ret, reterr)) {
+    if (!decode_utf8(type, str_from_offset(body, skipped), arena, ret, reterr)) {
         move_position(reterr, skipped);
         return false;
     }
-    return true;
+    return check_trace(ret, reterr);
 }
 
 void codec_shutdown(void)

@@ -11,7 +11,8 @@
 
 typedef enum {
     CHARSET_UTF8,
-    CHARSET_UTF16, /* little endian unless a byte order mark says otherwise */
+    CHARSET_UTF16,  /* little endian unless a byte order mark says otherwise */
+    CHARSET_LATIN1, /* ISO 8859-1, or US-ASCII: UTF-8 when it is that, else ISO 8859-1 */
 } Charset;
 
 typedef enum {
@@ -29,7 +30,7 @@ typedef struct {
 /*
  * Reads a Content-Type (RFC 9110 section 8.3): type and subtype in any case, `charset` possibly
  * quoted, other parameters ignored. false with ERROR_UNKNOWN_TYPE when it is absent, unreadable,
- * not ours, or of a charset other than utf-8 and utf-16 (forms: utf-8 only).
+ * not ours, or of a charset other than utf-8, utf-16 (not forms), us-ascii and iso-8859-1.
  */
 bool media_type_parse(Str content_type, MediaType *ret, Error *reterr);
 
@@ -39,7 +40,9 @@ Str media_type_text(const MediaType *type, char buf[LIMIT_MEDIA_TYPE]);
 /*
  * Decodes a body. The payload is the arena's and borrows from body.
  * false: ERROR_MALFORMED with reason and, where known, position (of a UTF-16 body, that in its
- * UTF-8 form); or ERROR_NO_MEMORY. Never anything else.
+ * UTF-8 form); or ERROR_NO_MEMORY. Never anything else. A body that is well-formed, but in which
+ * nothing is known, is malformed too: REASON_NOT_A_PAYLOAD. Empty without error is only what has
+ * nothing but `object` and an `entry` that is nothing.
  */
 bool payload_decode(MediaType type, Str body, Arena *arena, Payload *ret, Error *reterr);
 

@@ -29,6 +29,7 @@ typedef struct {
     Change *change;
     Member *members; /* of the status that is being read */
     size_t member_count, member_room;
+    size_t unknown; /* members that were skipped so far */
 } Reader;
 
 /* A scalar member: its value, or what stood there instead of a scalar. */
@@ -83,6 +84,7 @@ static bool read_scalar(Reader *reader, void *to)
 static bool skip_value(Reader *reader)
 {
     JsonValue value = {0};
+    reader->unknown++;
     return json_value(&reader->scan, &value);
 }
 
@@ -116,10 +118,35 @@ static bool quarantine_next(Reader *reader, const char *place)
            builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, place, value.text);
 }
 
-/* null and "" stand for "nothing here", whatever belongs here. */
+/* Does an array or object have nothing in it? */
+static bool is_hollow(const JsonValue *value)
+{
+    return str_skip_space((Str){value->text.ptr + 1, value->text.len - 2}).len == 0;
+}
+
+/* null, "", [] and {} stand for "nothing here" where a list or an object belongs. */
 static bool is_nothing(const JsonValue *value)
 {
-    return value->kind == JSON_NULL || str_eq(value->text, STR("\"\""));
+    switch (value->kind) {
+    case JSON_NULL:
+        return true;
+    case JSON_STRING:
+        return value->text.len == 2;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return is_hollow(value);
+    default:
+        return false;
+    }
+}
+
+/* Reads an element that is not the object that belongs here: nothing at all, or quarantined. */
+static bool read_other_element(Reader *reader, const char *place)
+{
+    JsonValue value = {0};
+    return json_value(&reader->scan, &value) &&
+           (is_nothing(&value) ||
+            builder_quarantine(&reader->builder, REASON_WRONG_SHAPE, place, value.text));
 }
 
 /* Reads a value in place of a list or object: nothing at all, or remembered as wrong. */
@@ -142,9 +169,9 @@ static bool finish_scalar(Reader *reader, const Scalar *scalar, const char *plac
 }
 
 /*
- * Reads a list whose elements are read by read_element, which gets the kind of each. null and ""
- * are empty lists; anything else but an array goes to quarantine. *ret_items: something was there,
- * of whatever shape.
+ * Reads a list whose elements are read by read_element, which gets the kind of each. Nothing, in
+ * each of its forms, is an empty list; anything else but an array goes to quarantine. *ret_items:
+ * something was there, of whatever shape.
  */
 static bool read_list(Reader *reader, const char *place, int level,
                       bool (*read_element)(Reader *, JsonKind), bool *ret_items)
@@ -288,8 +315,8 @@ static bool fall_back_to_message(Reader *reader, StatusUpdate *status)
     return true;
 }
 
-/* `errors`: an array that is not empty is kept as it is; null, "" and [] are none; anything else
- * is of the wrong kind. */
+/* `errors`: an array that is not empty is kept as it is; nothing is none; anything else is of the
+ * wrong kind. */
 static bool read_errors(Reader *reader, void *to)
 {
     Scalar *ret = to;
@@ -298,12 +325,8 @@ static bool read_errors(Reader *reader, void *to)
     if (!json_value(&reader->scan, &value)) {
         return false;
     }
-    Str inner = value.text;
-    if (value.kind == JSON_ARRAY) {
-        inner = str_skip_space((Str){inner.ptr + 1, inner.len - 2});
-        ret->value = inner.len ? value.text : (Str){NULL, 0};
-    } else if (!is_nothing(&value)) {
-        ret->wrong = inner;
+    if (!is_nothing(&value)) {
+        *(value.kind == JSON_ARRAY ? &ret->value : &ret->wrong) = value.text;
     }
     return true;
 }
@@ -387,7 +410,7 @@ typedef struct {
     Metadata metadata;
 } Value;
 
-/* metadata: an object is read, null and "" are none, anything else is remembered as wrong. */
+/* metadata: an object is read, nothing is none, anything else is remembered as wrong. */
 static bool read_metadata(Reader *reader, void *to)
 {
     static const Known known[] = {
@@ -419,15 +442,48 @@ static bool read_statuses(Reader *reader, void *begin)
     return read_list(reader, AT_STATUSES, 2, read_status, &reader->change->has_statuses);
 }
 
+enum { VALUE_MEMBERS = 3 };
+
+static const Known value_members[VALUE_MEMBERS] = {
+    {STR_INIT("messaging_product"), read_scalar, offsetof(Value, product)},
+    {STR_INIT("metadata"), read_metadata, offsetof(Value, metadata)},
+    {STR_INIT("statuses"), read_statuses, offsetof(Value, begin)},
+};
+
+/* Lists that come with statuses. */
+static bool is_companion(Str name)
+{
+    return str_eq_nocase(name, STR("contacts")) || str_eq_nocase(name, STR("errors"));
+}
+
+/* Of the members that are skipped it is told whether one is a list with anything in it. */
+static bool read_value_member(Reader *reader, Value *value)
+{
+    JsonValue name = {0}, other = {0};
+    Str plain = {0};
+    if (!json_member(&reader->scan, &name) || !read_text(reader, &name, &plain)) {
+        return false;
+    }
+    const Known *found = find_name(value_members, VALUE_MEMBERS, plain);
+    if (found) {
+        return found->read(reader, (char *)value + found->offset);
+    }
+    if (!json_value(&reader->scan, &other)) {
+        return false;
+    }
+    reader->unknown++;
+    reader->change->has_others |=
+        other.kind == JSON_ARRAY && !is_hollow(&other) && !is_companion(plain);
+    return true;
+}
+
 static bool read_value_object(Reader *reader)
 {
-    static const Known known[] = {
-        {STR_INIT("messaging_product"), read_scalar, offsetof(Value, product)},
-        {STR_INIT("metadata"), read_metadata, offsetof(Value, metadata)},
-        {STR_INIT("statuses"), read_statuses, offsetof(Value, begin)},
-    };
     Value value = {.begin = builder_mark(&reader->builder)};
-    if (!READ_MEMBERS(reader, known, &value)) {
+    json_enter(&reader->scan, JSON_OBJECT);
+    while (read_value_member(reader, &value)) {
+    }
+    if (json_failed(&reader->scan)) {
         return false;
     }
     reader->change->messaging_product = value.product.value;
@@ -459,6 +515,7 @@ static bool read_value(Reader *reader, void *begin)
 /* What the other objects have: a scalar and, in another member, a list or an object. */
 typedef struct {
     Mark begin;
+    bool items; /* in that list, or one of its name before: something was there, of any shape */
     Scalar scalar;
 } Envelope;
 
@@ -468,11 +525,8 @@ static bool read_change(Reader *reader, JsonKind kind)
         {STR_INIT("field"), read_scalar, offsetof(Envelope, scalar)},
         {STR_INIT("value"), read_value, offsetof(Envelope, begin)},
     };
-    if (kind == JSON_NULL) {
-        return skip_value(reader);
-    }
     if (kind != JSON_OBJECT) {
-        return quarantine_next(reader, AT_CHANGE);
+        return read_other_element(reader, AT_CHANGE);
     }
     Envelope change = {.begin = builder_mark(&reader->builder)};
     const char *start = reader->scan.pos;
@@ -486,57 +540,62 @@ static bool read_change(Reader *reader, JsonKind kind)
            builder_finish_change(&reader->builder, reader->change, change.begin, raw);
 }
 
-static bool read_changes(Reader *reader, void *begin)
+static bool read_changes(Reader *reader, void *to)
 {
+    Envelope *entry = to;
     bool items;
-    builder_rollback(&reader->builder, *(Mark *)begin);
-    return read_list(reader, AT_CHANGES, 1, read_change, &items);
+    builder_rollback(&reader->builder, entry->begin);
+    const bool ok = read_list(reader, AT_CHANGES, 1, read_change, &items);
+    entry->items |= items;
+    return ok;
 }
 
 static bool read_entry(Reader *reader, JsonKind kind)
 {
     static const Known known[] = {
         {STR_INIT("id"), read_scalar, offsetof(Envelope, scalar)},
-        {STR_INIT("changes"), read_changes, offsetof(Envelope, begin)},
+        {STR_INIT("changes"), read_changes, 0},
     };
-    if (kind == JSON_NULL) {
-        return skip_value(reader);
-    }
     if (kind != JSON_OBJECT) {
-        return quarantine_next(reader, AT_ENTRY);
+        return read_other_element(reader, AT_ENTRY);
     }
     Envelope entry = {.begin = builder_mark(&reader->builder)};
+    const char *start = reader->scan.pos;
+    const size_t unknown = reader->unknown;
     reader->account = builder_add_account(&reader->builder);
     if (!reader->account || !READ_MEMBERS(reader, known, &entry)) {
         return false;
     }
     reader->account->id = entry.scalar.value;
-    if (!finish_scalar(reader, &entry.scalar, AT_ENTRY_ID)) {
-        return false;
-    }
-    builder_finish_account(&reader->builder);
-    return true;
+    const bool is_bare = !entry.items && reader->unknown == unknown;
+    const Str raw = {start, (size_t)(reader->scan.pos - start)};
+    return finish_scalar(reader, &entry.scalar, AT_ENTRY_ID) &&
+           builder_finish_account(&reader->builder, reader->account, entry.begin, is_bare, raw);
 }
 
-static bool read_entries(Reader *reader, void *begin)
+static bool read_entries(Reader *reader, void *to)
 {
+    Envelope *payload = to;
     bool items;
-    builder_rollback(&reader->builder, *(Mark *)begin);
-    return read_list(reader, AT_ENTRIES, 0, read_entry, &items);
+    builder_rollback(&reader->builder, payload->begin);
+    const bool ok = read_list(reader, AT_ENTRIES, 0, read_entry, &items);
+    payload->items |= items;
+    return ok;
 }
 
 static bool read_payload(Reader *reader)
 {
     static const Known known[] = {
         {STR_INIT("object"), read_scalar, offsetof(Envelope, scalar)},
-        {STR_INIT("entry"), read_entries, offsetof(Envelope, begin)},
+        {STR_INIT("entry"), read_entries, 0},
     };
     Envelope payload = {.begin = builder_mark(&reader->builder)};
     if (!READ_MEMBERS(reader, known, &payload)) {
         return false;
     }
     reader->builder.payload->object = payload.scalar.value;
-    return finish_scalar(reader, &payload.scalar, AT_OBJECT);
+    reader->builder.payload->has_unread = payload.items || reader->unknown;
+    return finish_scalar(reader, &payload.scalar, AT_OBJECT) && builder_finish(&reader->builder);
 }
 
 bool json_decode(Str body, Arena *arena, Payload *ret, Error *reterr)

@@ -14,6 +14,7 @@
 #define TICKSTREAM_PAYLOAD_H
 
 #include "base/arena.h"
+#include "payload/members.h"
 #include "payload/reason.h"
 
 /* An element of entry[]: a WhatsApp Business Account (elsewhere an entry is one of a stream). */
@@ -28,6 +29,7 @@ typedef struct {
     Str display_phone_number; /* value.metadata */
     Str phone_number_id;
     bool has_statuses; /* value.statuses was there and not empty, of whatever shape */
+    bool has_others;   /* value has another list that is not empty, as `messages` */
 } Change;
 
 /* Absent members have ptr == NULL. */
@@ -44,6 +46,7 @@ typedef struct {
 /* An element of a status' errors, while it is read. */
 typedef struct {
     Str code, title;
+    Str rest; /* `,"name":value` of each other member, as JSON text */
 } StatusError;
 
 /* An element that could not be read, or the whole body. */
@@ -57,10 +60,13 @@ typedef struct {
     const Change *change;   /* likewise; its account is the same */
 } Quarantined;
 
-/* A change without statuses: an inbound message, a template update, ... */
+/* What is no status: a change without statuses (an inbound message, a template update, ...), what
+ * stands beside the statuses of a change, an entry without changes. */
 typedef struct {
-    const Change *change;
-    Str raw; /* JSON text of the change */
+    const Change *change; /* of an entry without changes: one made for it, of field `other` */
+    Str raw;              /* JSON text of the change, or of the entry */
+    bool beside;          /* the change has statuses too, so it is not ignored */
+    bool bare;            /* the entry has nothing but an id */
 } Event;
 
 typedef struct {
@@ -71,6 +77,9 @@ typedef struct {
     size_t quarantined_count;
     Event *events;
     size_t event_count;
+    size_t ignored;         /* of the events: those that do not stand beside statuses */
+    size_t dropped_members; /* unknown ones, over the limits of members.h */
+    bool has_unread;        /* something was there that is neither `object` nor an empty `entry` */
 } Payload;
 
 /* The names of the places that codecs quarantine. '#' stands for the builder's indexes,
@@ -87,6 +96,23 @@ typedef struct {
 #define AT_METADATA "/entry/#/changes/#/value/metadata"
 #define AT_STATUSES "/entry/#/changes/#/value/statuses"
 #define AT_STATUS "/entry/#/changes/#/value/statuses/#"
+
+/* Where the lists ended at some moment; see builder_rollback(). */
+typedef struct {
+    size_t statuses, quarantined, events;
+} Mark;
+
+/* The objects whose unknown members are kept. The value and its metadata belong to the change, the
+ * errors to the status: they share its limits. */
+typedef enum {
+    KEEP_ACCOUNT,
+    KEEP_CHANGE,
+    KEEP_VALUE,
+    KEEP_METADATA,
+    KEEP_STATUS,
+    KEEP_ERROR,
+    KEEPERS
+} Keeper;
 
 /*
  * Builds a payload in body order. A codec sets index[] before it adds something: 0 entry, 1 change,
@@ -105,12 +131,12 @@ typedef struct {
     StatusUpdate status; /* between builder_begin_status() and its end */
     StatusError *errors; /* of it */
     size_t error_count, error_room;
-} Builder;
 
-/* Where the lists ended at some moment; see builder_rollback(). */
-typedef struct {
-    size_t statuses, quarantined, events;
-} Mark;
+    /* The unknown members of what is being read; see builder_keep(). */
+    Members *kept[3]; /* of an entry, a change, a status; NULL: never needed */
+    Node roots[KEEPERS];
+    bool objects_are_lists; /* an object may be a list of one, since the format writes both so */
+} Builder;
 
 /* Empties *payload and prepares the builder. All are borrowed until the payload is complete. */
 void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *error);
@@ -119,8 +145,11 @@ void builder_begin(Builder *builder, Arena *arena, Payload *payload, Error *erro
 Account *builder_add_account(Builder *builder);
 Change *builder_add_change(Builder *builder, const Account *account);
 
-/* No entry is read any more. builder_finish_change() does the same for a change. */
-void builder_finish_account(Builder *builder);
+/*
+ * Ends an entry that was begun at mark. When it has added nothing since, it becomes an event.
+ * is_bare: it had nothing but an id. raw as in builder_add_status().
+ */
+bool builder_finish_account(Builder *builder, Account *account, Mark mark, bool is_bare, Str raw);
 
 /*
  * Adds the status at index[], or quarantines it when id or status is missing or empty. raw is the
@@ -138,6 +167,7 @@ bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str 
  */
 StatusUpdate *builder_begin_status(Builder *builder, Change *change);
 StatusError *builder_add_error(Builder *builder);
+bool builder_end_error(Builder *builder);
 bool builder_end_status(Builder *builder);
 
 /* Ends a status of the wrong shape, of which not all is known: what there is goes to quarantine. */
@@ -145,15 +175,28 @@ bool builder_end_wrong_status(Builder *builder);
 
 /*
  * Ends a change that was begun at mark: when it is of a field with statuses of its own (calls,
- * standby) all that was added since is dropped; when it carries no statuses, it becomes an event.
- * raw as in builder_add_status().
+ * standby) all that was added since is dropped; when it carries no statuses, or something else
+ * beside them, it becomes an event. raw as in builder_add_status().
  */
 bool builder_finish_change(Builder *builder, const Change *change, Mark mark, Str raw);
+
+/*
+ * For codecs that meet members one by one: where unknown members of the object that is being read
+ * go, and the root of those that its kind has there. They become part of `extra` of the status, and
+ * of what is rendered of it or of the others. NULL: no memory.
+ */
+Members *builder_keep(Builder *builder, Keeper keeper, Node *ret_root);
+
+/* Ends the payload. An entry with nothing but an id counts only when there is nothing else. */
+bool builder_finish(Builder *builder);
 
 Mark builder_mark(const Builder *builder);
 
 /* Drops what was added after mark: of two members with the same name the first leaves no trace. */
 void builder_rollback(Builder *builder, Mark mark);
+
+/* Is there nothing in it at all? */
+bool payload_is_empty(const Payload *payload);
 
 /* A payload that is nothing but the quarantined body. error says why. false = no memory. */
 bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Error *error);

@@ -11,8 +11,15 @@
 /* The object of a status. */
 Str render_status(Arena *arena, const StatusUpdate *status);
 
-/* The object of a change, with all that is known of its value. */
-Str render_change(Arena *arena, const Change *change);
+/* What else a change has, as JSON text. Of the objects `,"name":value` for each member that is
+ * unknown; of the statuses the elements of their list. Absent: none. */
+typedef struct {
+    Str change, value, metadata, statuses;
+} ChangeRest;
+
+/* The object of a change, and of an entry without changes (rest as above). */
+Str render_change(Arena *arena, const Change *change, const ChangeRest *rest);
+Str render_account(Arena *arena, const Account *account, Str rest);
 
 /*
  * The `errors` of a status: `[{"code":1,"title":"t"}]`. A code that is an integer (white space

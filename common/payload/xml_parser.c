@@ -366,13 +366,94 @@ static Str find_encoding(Str body)
     return str_split(&rest, mark);
 }
 
+bool xml_declares_latin1(Str body)
+{
+    const Str name = find_encoding(body);
+    return str_eq_nocase(name, STR("iso-8859-1")) || str_eq_nocase(name, STR("us-ascii"));
+}
+
+/* Is this a character of XML 1.0 (section 2.2)? */
+static bool is_allowed(uint32_t c)
+{
+    return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c < 0xD800) ||
+           (c > 0xDFFF && c < 0xFFFE) || (c > 0xFFFF && c <= 0x10FFFF);
+}
+
+/* The length of a character reference, from & to ;, to a character that is forbidden; 0: there is
+ * none. */
+static size_t forbidden_reference(Str text)
+{
+    const bool hex = text.len > 2 && text.ptr[2] == 'x';
+    uint32_t c = 0;
+    size_t at = hex ? 3 : 2;
+    if (!str_starts_with(text, STR("&#"))) {
+        return 0;
+    }
+    const size_t digits = at;
+    for (int digit; at < text.len && (digit = ascii_hex_digit(text.ptr[at])) >= 0; at++) {
+        if (!hex && digit > 9) {
+            return 0;
+        }
+        c = c > 0x10FFFF ? c : c * (hex ? 16 : 10) + (uint32_t)digit;
+    }
+    return at > digits && at < text.len && text.ptr[at] == ';' && !is_allowed(c) ? at + 1 : 0;
+}
+
+/* The length of a forbidden character; 0: it is none. */
+static size_t forbidden_character(Str text)
+{
+    const unsigned char c = (unsigned char)text.ptr[0];
+    if (c < 0x20) {
+        return c == '\t' || c == '\n' || c == '\r' ? 0 : 1;
+    }
+    return str_starts_with(text, STR("\xEF\xBF\xBE")) || str_starts_with(text, STR("\xEF\xBF\xBF"))
+               ? 3
+               : 0;
+}
+
+/* The end of what no reference stands in, when that begins here: CDATA, a comment. NULL: neither.
+ */
+static const char *literal_end(Str text)
+{
+    return str_starts_with(text, STR("<![CDATA[")) ? "]]>"
+           : str_starts_with(text, STR("<!--"))    ? "-->"
+                                                   : NULL;
+}
+
+Str xml_replace_forbidden(Str body, Arena *arena)
+{
+    const char *end = NULL; /* of what no reference stands in */
+    char *out = NULL, *to = NULL;
+    for (size_t at = 0, bad; at < body.len; at += bad ? bad : 1) {
+        const Str rest = str_from_offset(body, at);
+        if (!end) {
+            end = literal_end(rest);
+        } else if (str_starts_with(rest, str_from(end))) {
+            end = NULL;
+        }
+        bad = forbidden_character(rest);
+        bad = bad || end ? bad : forbidden_reference(rest);
+        if (bad && !out) { /* the longest that can come of it: each byte left as three */
+            out = arena_alloc(arena, at + 3 * (body.len - at));
+            if (!out) {
+                return (Str){NULL, 0};
+            }
+            to = str_put(out, (Str){body.ptr, at});
+        }
+        if (out) {
+            to = str_put(to, bad ? STR("\xEF\xBF\xBD") : (Str){rest.ptr, 1});
+        }
+    }
+    return out ? (Str){out, (size_t)(to - out)} : body;
+}
+
 /* The encodings that a document may declare: UTF-8, ASCII, which is a part of it, and UTF-16, which
- * has become UTF-8 before. */
+ * has become UTF-8 before; ISO 8859-1 when the bytes are UTF-8 all the same. */
 static bool is_known_encoding(Str name)
 {
-    static const Str names[] = {STR_INIT("utf-8"),   STR_INIT("utf8"),   STR_INIT("us-ascii"),
-                                STR_INIT("ascii"),   STR_INIT("utf-16"), STR_INIT("utf-16le"),
-                                STR_INIT("utf-16be")};
+    static const Str names[] = {STR_INIT("utf-8"),    STR_INIT("utf8"),      STR_INIT("us-ascii"),
+                                STR_INIT("ascii"),    STR_INIT("utf-16"),    STR_INIT("utf-16le"),
+                                STR_INIT("utf-16be"), STR_INIT("iso-8859-1")};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (str_eq_nocase(name, names[i])) {
             return true;

@@ -12,6 +12,7 @@
 #ifndef TICKSTREAM_XML_PARSER_H
 #define TICKSTREAM_XML_PARSER_H
 
+#include "base/arena.h"
 #include "payload/reason.h"
 
 /*
@@ -39,6 +40,15 @@ typedef struct {
  * same *reterr; to that a position is added when it is ERROR_MALFORMED.
  */
 bool xml_parse(Str body, const XmlEvents *events, void *context, Error *reterr);
+
+/* Does the XML declaration name ISO 8859-1? */
+bool xml_declares_latin1(Str body);
+
+/*
+ * The document with each character that XML forbids, and each reference to one (&#0;), as U+FFFD;
+ * the arena's, or the document itself when there are none. Absent: no memory.
+ */
+Str xml_replace_forbidden(Str body, Arena *arena);
 
 /* Frees what is kept between calls. */
 void xml_parser_shutdown(void);

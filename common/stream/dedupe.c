@@ -71,25 +71,59 @@ static bool make_scratch(Digester *digester, size_t size)
     return digester->scratch != NULL;
 }
 
-/* The bytes that are hashed: the kind, then each value of the digest with its length. false: no
- * memory. */
-static bool put_element(Digester *digester, char kind, const Str *values, size_t count, Str *ret)
+/* What makes an element another than the next: which of its values. */
+typedef struct {
+    char letter;
+    size_t values[ENTRY_FIELDS_MOST], count; /* 0 = not made yet */
+} Identity;
+
+/* A status, an event, an element in quarantine, a whole body there: never taken for each other. */
+enum { BODY = ENTRY_KINDS, IDENTITIES };
+
+/* The fields of the digest; of a body only those of its own, since it stands in nothing. */
+static const Identity *identity_of(int kind)
 {
-    size_t size = 1;
-    for (size_t i = 0; i < count; i++) {
-        size += sizeof(uint32_t) + values[i].len;
+    static Identity identities[IDENTITIES] = {
+        {.letter = 's'}, {.letter = 'q'}, {.letter = 'e'}, {.letter = 'b'}};
+    Identity *identity = &identities[kind];
+    if (!identity->count) {
+        const EntryFields fields = entry_fields(kind == BODY ? ENTRY_QUARANTINED : (EntryKind)kind);
+        for (size_t i = 0; i < fields.count; i++) {
+            const EntryField *field = &fields.fields[i];
+            if (field->in_digest && (field->scope == OF_ELEMENT || kind != BODY)) {
+                identity->values[identity->count++] = i;
+            }
+        }
+    }
+    return identity;
+}
+
+static char *put_value(char *to, Str value)
+{
+    const uint32_t len = (uint32_t)value.len;
+    memcpy(to, &len, sizeof(len));
+    return str_put(to + sizeof(len), value);
+}
+
+/* The bytes that are hashed: the kind, then each value of the digest with its length, then, when it
+ * has one, the element's place. false: no memory. */
+static bool put_element(Digester *digester, const Identity *identity, const Str *values, Str place,
+                        Str *ret)
+{
+    size_t size = 1 + sizeof(uint32_t) + place.len;
+    for (size_t i = 0; i < identity->count; i++) {
+        size += sizeof(uint32_t) + values[identity->values[i]].len;
     }
     if (!make_scratch(digester, size)) {
         return false;
     }
     char *to = digester->scratch;
-    *to++ = kind;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t len = (uint32_t)values[i].len;
-        memcpy(to, &len, sizeof(len));
-        to = str_put(to + sizeof(len), values[i]);
+    *to++ = identity->letter;
+    for (size_t i = 0; i < identity->count; i++) {
+        to = put_value(to, values[identity->values[i]]);
     }
-    *ret = (Str){digester->scratch, size};
+    to = place.len ? put_value(to, place) : to;
+    *ret = (Str){digester->scratch, (size_t)(to - digester->scratch)};
     return true;
 }
 
@@ -120,47 +154,16 @@ static bool add_digest(Digester *digester, Str element)
     return true;
 }
 
-/* Is the whole body in quarantine, not an element of it? */
-static bool is_body(EntryKind kind, const Payload *payload, size_t i)
-{
-    return kind == ENTRY_QUARANTINED && str_is_empty(payload->quarantined[i].pointer);
-}
-
-/* A status, an event, an element in quarantine, a whole body there: never taken for each other. */
-static char kind_letter(EntryKind kind, const Payload *payload, size_t i)
-{
-    return kind == ENTRY_STATUS        ? 's'
-           : kind == ENTRY_EVENT       ? 'e'
-           : is_body(kind, payload, i) ? 'b'
-                                       : 'q';
-}
-
-/* What makes an element another than the next: the values of the digest, and the place of what is
- * in quarantine; a body there has but its bytes. Returns how many they are. */
-static size_t identity_of(EntryKind kind, const Payload *payload, size_t i, Str *identity)
-{
-    const EntryFields fields = entry_fields(kind);
-    Str values[ENTRY_FIELDS_MOST];
-    size_t count = 0;
-    entry_values(kind, payload, i, NULL, values);
-    for (size_t k = 0; k < fields.count; k++) {
-        const EntryField *field = &fields.fields[k];
-        if (field->in_digest && (field->scope == OF_ELEMENT || !is_body(kind, payload, i))) {
-            identity[count++] = values[k];
-        }
-    }
-    if (kind == ENTRY_QUARANTINED && !is_body(kind, payload, i)) {
-        identity[count++] = payload->quarantined[i].place;
-    }
-    return count;
-}
-
 static bool add_kind(Digester *digester, EntryKind kind, const Payload *payload)
 {
-    Str identity[ENTRY_FIELDS_MOST + 1], element;
+    Str values[ENTRY_FIELDS_MOST], element;
     for (size_t i = 0; i < entry_count(kind, payload); i++) {
-        const size_t count = identity_of(kind, payload, i, identity);
-        if (!put_element(digester, kind_letter(kind, payload, i), identity, count, &element) ||
+        const Str place =
+            kind == ENTRY_QUARANTINED ? payload->quarantined[i].place : (Str){NULL, 0};
+        const bool is_body = kind == ENTRY_QUARANTINED && str_is_empty(place);
+        entry_values(kind, payload, i, NULL, values);
+        if (!put_element(digester, identity_of(is_body ? BODY : (int)kind), values, place,
+                         &element) ||
             !add_digest(digester, element)) {
             return false;
         }

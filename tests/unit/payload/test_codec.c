@@ -35,7 +35,10 @@ static void test_media_types(void **state)
         {"application/json;", FORMAT_JSON, CHARSET_UTF8},
         {"application/x-www-form-urlencoded; charset=utf-8", FORMAT_FORM, CHARSET_UTF8},
         {"application/x-www-form-urlencoded; charset=utf-16", REFUSED, 0},
-        {"application/json; charset=iso-8859-1", REFUSED, 0},
+        {"application/json; charset=iso-8859-1", FORMAT_JSON, CHARSET_LATIN1},
+        {"text/xml; charset=US-ASCII", FORMAT_XML, CHARSET_LATIN1},
+        {"application/x-www-form-urlencoded; charset=ISO-8859-1", FORMAT_FORM, CHARSET_LATIN1},
+        {"application/json; charset=windows-1252", REFUSED, 0},
         {"application/json; charset=utf-32", REFUSED, 0},
         {"application/json; charset=utf-16le", REFUSED, 0},
         {"application/json; charset=", REFUSED, 0},
@@ -90,22 +93,26 @@ static void test_media_type_text(void **state)
 
 static bool decode_json(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){.format = FORMAT_JSON, .charset = CHARSET_UTF8}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_JSON, .charset = CHARSET_UTF8}, body, arena,
+                          ret, reterr);
 }
 
 static bool decode_json16(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){.format = FORMAT_JSON, .charset = CHARSET_UTF16}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_JSON, .charset = CHARSET_UTF16}, body, arena,
+                          ret, reterr);
 }
 
 static bool decode_xml16(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){.format = FORMAT_XML, .charset = CHARSET_UTF16}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_XML, .charset = CHARSET_UTF16}, body, arena,
+                          ret, reterr);
 }
 
 static bool decode_form(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    return payload_decode((MediaType){.format = FORMAT_FORM, .charset = CHARSET_UTF8}, body, arena, ret, reterr);
+    return payload_decode((MediaType){.format = FORMAT_FORM, .charset = CHARSET_UTF8}, body, arena,
+                          ret, reterr);
 }
 
 /* Every byte of an ASCII text as a UTF-16 unit. */
@@ -160,9 +167,118 @@ static void test_form_has_no_mark(void **state)
     (void)state;
     static const DecodeCase cases[] = {
         {"a form", STR_INIT("object=7"), "object '7'\n"},
-        {"a mark is part of a name that nobody knows", STR_INIT("\xEF\xBB\xBFobject=7"), ""},
+        {"a mark is part of a name that nobody knows", STR_INIT("\xEF\xBB\xBFobject=7"),
+         "malformed not_a_payload\n"},
     };
     assert_decodes(decode_form, cases, COUNT(cases));
+}
+
+static bool decode_json1(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    const MediaType type = {.format = FORMAT_JSON, .charset = CHARSET_LATIN1};
+    return payload_decode(type, body, arena, ret, reterr);
+}
+
+static bool decode_xml1(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    const MediaType type = {.format = FORMAT_XML, .charset = CHARSET_LATIN1};
+    return payload_decode(type, body, arena, ret, reterr);
+}
+
+static bool decode_form1(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    const MediaType type = {.format = FORMAT_FORM, .charset = CHARSET_LATIN1};
+    return payload_decode(type, body, arena, ret, reterr);
+}
+
+#define ROOT(inner)                                                                                \
+    "<WebhookPayload "                                                                             \
+    "xmlns='http://schemas.datacontract.org/2004/07/NEOWAY.Model.WhatsAppNotification'>" inner     \
+    "</WebhookPayload>"
+
+/* The labels of old senders: mostly the body is UTF-8 all the same. */
+static void test_latin1(void **state)
+{
+    (void)state;
+    static const DecodeCase json[] = {
+        {"UTF-8", STR_INIT("{\"object\":\"\xC3\xA9\"}"), "object '\xC3\xA9'\n"},
+        {"ISO 8859-1", STR_INIT("{\"object\":\"\xE9\xFF\"}"), "object '\xC3\xA9\xC3\xBF'\n"},
+        {"neither helps", STR_INIT("{\"object\":\"\xE9}"), "malformed encoding\n"},
+    };
+    static const DecodeCase xml[] = {
+        {"UTF-8", STR_INIT(ROOT("<Object>\xC3\xA9</Object>")), "object '\xC3\xA9'\n"},
+        {"ISO 8859-1",
+         STR_INIT("<?xml version='1.0' encoding='ISO-8859-1'?>" ROOT("<Object>\xE9</Object>")),
+         "object '\xC3\xA9'\n"},
+        {"with a character that XML forbids", STR_INIT(ROOT("<Object>\xE9&#1;</Object>")),
+         "object '\xC3\xA9\xEF\xBF\xBD'\n"},
+    };
+    static const DecodeCase form[] = {
+        {"UTF-8", STR_INIT("object=%C3%A9\xC3\xA9"), "object '\xC3\xA9\xC3\xA9'\n"},
+        {"ISO 8859-1", STR_INIT("object=%E9\xE9%26%2541"), "object '\xC3\xA9\xC3\xA9&%41'\n"},
+        {"a bad escape", STR_INIT("object=%E9%"), "malformed encoding\n"},
+    };
+    assert_decodes(decode_json1, json, COUNT(json));
+    assert_decodes(decode_xml1, xml, COUNT(xml));
+    assert_decodes(decode_form1, form, COUNT(form));
+    assert_survives_failing_malloc(decode_form1, STR("object=%E9%41"), NULL);
+}
+
+static bool decode_xml(Str body, Arena *arena, Payload *ret, Error *reterr)
+{
+    return payload_decode((MediaType){.format = FORMAT_XML}, body, arena, ret, reterr);
+}
+
+/* Nothing that is not empty passes without a trace, in any format. */
+static void test_trace(void **state)
+{
+    (void)state;
+#define LOST "malformed not_a_payload\n"
+    static const DecodeCase json[] = {
+        {"an empty object", STR_INIT("{}"), ""},
+        {"only object", STR_INIT("{\"object\":\"o\"}"), "object 'o'\n"},
+        {"an entry that is nothing", STR_INIT("{\"object\":\"o\",\"entry\":[]}"), "object 'o'\n"},
+        {"an empty object for it", STR_INIT("{\"entry\":{ },\"object\":null}"), ""},
+        {"null", STR_INIT("{\"entry\":null}"), ""},
+        {"a text", STR_INIT("{\"entry\":\"\"}"), ""},
+        {"statuses at the root", STR_INIT("{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}]}"),
+         LOST},
+        {"beside an entry that is nothing", STR_INIT("{\"entry\":null,\"statuses\":[1]}"), LOST},
+        {"another name", STR_INIT("{\"object\":\"o\",\"entries\":[]}"), LOST},
+        {"a list of nothing", STR_INIT("{\"entry\":[null]}"), LOST},
+        {"a list that a later one replaces",
+         STR_INIT("{\"entry\":[{\"id\":\"1\"}],\"entry\":null}"), LOST},
+        {"anything known is a trace",
+         STR_INIT("{\"x\":1,\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[0]}}]}]}"),
+         "quarantined wrong_shape /entry/0/changes/0/value/statuses/0 0\n"},
+    };
+    static const DecodeCase xml[] = {
+        {"an empty root", STR_INIT(ROOT("")), ""},
+        {"only the object", STR_INIT(ROOT("<Object>o</Object><Entry/>")), "object 'o'\n"},
+        {"a list without items", STR_INIT(ROOT("<Entry><Id>1</Id><Changes/></Entry>")), ""},
+        {"one of unknown items",
+         STR_INIT(ROOT("<Entry><entry><Changes><Change/></Changes></entry></Entry>")), LOST},
+        {"another case", STR_INIT(ROOT("<entry><Entry/></entry><Object>o</Object>")), LOST},
+        {"another namespace", STR_INIT(ROOT("<Entry xmlns=''><Entry/></Entry>")), LOST},
+        {"statuses at the root", STR_INIT(ROOT("<Statuses><StatusUpdate/></Statuses>")), LOST},
+        {"an entry is a trace", STR_INIT(ROOT("<x/><Entry><Entry><Id>1</Id></Entry></Entry>")),
+         "event {\"id\":\"1\"} entry='1' field='other'\n"},
+    };
+    static const DecodeCase form[] = {
+        {"only object", STR_INIT("object=o"), "object 'o'\n"},
+        {"an entry that is nothing", STR_INIT("entry=&object=o&entry&&"), "object 'o'\n"},
+        {"JSON as a form, as curl sends it",
+         STR_INIT("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[0]}}]}]}"), LOST},
+        {"XML as a form", STR_INIT(ROOT("<Entry/>")), LOST},
+        {"a payload in a field", STR_INIT("payload=%7B%22entry%22%3A%5B%5D%7D"), LOST},
+        {"another prefix", STR_INIT("payload[entry][0][id]=1"), LOST},
+        {"another form", STR_INIT("From=1&Body=hello"), LOST},
+        {"an entry of unknown names is a trace", STR_INIT("entry[0][time]=1"),
+         "event {\"time\":\"1\"} field='other'\n"},
+    };
+    assert_decodes(decode_json, json, COUNT(json));
+    assert_decodes(decode_xml, xml, COUNT(xml));
+    assert_decodes(decode_form, form, COUNT(form));
 }
 
 /* The position is that in the body as it came, mark and all. */
@@ -245,6 +361,8 @@ int main(void)
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_utf16),
         cmocka_unit_test(test_form_has_no_mark),
+        cmocka_unit_test(test_latin1),
+        cmocka_unit_test(test_trace),
         cmocka_unit_test(test_position_after_mark),
         cmocka_unit_test(test_failing_malloc),
         cmocka_unit_test(test_small_arena),

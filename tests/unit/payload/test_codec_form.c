@@ -55,7 +55,8 @@ static void test_names(void **state)
          STR_INIT("%78=1&object=a+b&entry%5B0%5D%5Bchanges%5D%5B0%5D%5Bfield%5D=c+d"),
          "object 'a b'\nevent {\"field\":\"c d\",\"value\":{}} field='c d'\n"},
         {"an underscore in another place",
-         STR_INIT("obj_ect=o&entry[0][changes][0][value][messagingproduct_]=m"), ""},
+         STR_INIT("obj_ect=o&entry[0][changes][0][value][messagingproduct_]=m"),
+         "event {\"value\":{\"messagingproduct_\":\"m\"}}\n"},
         {"blanks around a name", STR_INIT("object+=o&%20object=o"), ""},
         {"NUL in a name", STR_INIT("object%00=o&\0object=o"), ""},
         {"a byte order mark belongs to the name", STR_INIT("\xEF\xBB\xBFobject=o"), ""},
@@ -122,7 +123,8 @@ static void test_lists(void **state)
         {"a change without statuses", STR_INIT(VALUE "[metadata][phone_number_id]=p"),
          "event {\"value\":{\"metadata\":{\"phone_number_id\":\"p\"}}} phone='p'\n"},
         {"field calls is skipped", STR_INIT(GOOD "&" CHANGE "[field]=calls"),
-         "event {\"field\":\"calls\",\"value\":{}} field='calls'\n"},
+         "event {\"field\":\"calls\",\"value\":{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}]}} "
+         "field='calls'\n"},
         {"indexes start at 0", STR_INIT("entry[1][id]=1"), BAD},
         {"a gap between entries", STR_INIT("entry[0][id]=0&entry[2][id]=2"), BAD},
         {"between changes", STR_INIT(CHANGE "[field]=f&entry[0][changes][2][field]=f"), BAD},
@@ -166,8 +168,6 @@ static void test_shape(void **state)
 #define WRONG "malformed wrong_shape\n"
     static const DecodeCase cases[] = {
         {"a text for the entries", STR_INIT("entry=x"), WRONG},
-        {"an empty one", STR_INIT("entry="), WRONG},
-        {"a name alone", STR_INIT("entry"), WRONG},
         {"a text for an entry", STR_INIT("entry[0]=x"), WRONG},
         {"beside its members", STR_INIT("entry[0][id]=1&entry[0]=x"), WRONG},
         {"a text for the changes", STR_INIT("entry[0].changes=x"), WRONG},
@@ -211,6 +211,145 @@ static void test_shape(void **state)
     assert_decodes(form_decode, cases, COUNT(cases));
 }
 
+/* A name without a value where an object or a list belongs is the absence of it. */
+static void test_nothing(void **state)
+{
+    (void)state;
+#define EVENT(json) "event " json " entry='1' field='f'\n"
+#define BEFORE "entry[0][id]=1&" CHANGE "[field]=f&"
+    static const DecodeCase cases[] = {
+        {"entries", STR_INIT("entry="), ""},
+        {"a name alone", STR_INIT("entry&object=o"), "object 'o'\n"},
+        {"beside what is something", STR_INIT("entry=&" GOOD "&entry"), STORED},
+        {"changes", STR_INIT("entry[0][id]=1&entry[0][changes]="),
+         "event {\"id\":\"1\"} entry='1' field='other'\n"},
+        {"a value", STR_INIT(BEFORE VALUE "="), EVENT("{\"field\":\"f\",\"value\":{}}")},
+        {"statuses", STR_INIT(BEFORE VALUE "[statuses]"), EVENT("{\"field\":\"f\",\"value\":{}}")},
+        {"metadata", STR_INIT(VALUE "[metadata]=&" GOOD), STORED},
+        {"errors", STR_INIT(STATUS "[errors]=&" GOOD), STORED},
+        {"an error", STR_INIT(GOOD "&" STATUS "[errors][0]=&" STATUS "[errors][1][code]=7"),
+         "status id='a' status='s' errors=[{\"code\":7}]\n"},
+        {"a change has its index",
+         STR_INIT("entry[0][changes][0]=&entry[0][changes][1][value][statuses][0][id]=a"),
+         "quarantined missing_status /entry/0/changes/1/value/statuses/0 {\"id\":\"a\"}\n"},
+        {"and so has an entry", STR_INIT("entry[0]&entry[1][changes][0][field]=f"),
+         "event {\"field\":\"f\",\"value\":{}} field='f'\n"},
+        {"a status is none, as in the other forms",
+         STR_INIT(VALUE "[statuses][0]=&" VALUE "[statuses][1][id]=a&" VALUE
+                        "[statuses][1][status]=s"),
+         STORED "quarantined wrong_shape /entry/0/changes/0/value/statuses/0 \"\"\n"},
+        {"beside its members it is nothing more",
+         STR_INIT(GOOD "&" STATUS "=&" CHANGE "=&entry[0]=&entry[0]"), STORED},
+        {"behind a gap it is nothing", STR_INIT(GOOD "&entry[7]=&" VALUE "[statuses][9]="), STORED},
+    };
+    assert_decodes(form_decode, cases, COUNT(cases));
+}
+
+/* Unknown names are kept, with what they stand in. */
+static void test_kept(void **state)
+{
+    (void)state;
+#define KEPT(json) "status id='a' status='s' extra=" json "\n"
+    static const DecodeCase cases[] = {
+        {"a text", STR_INIT(GOOD "&" STATUS "[Recipient.Participant_id]=1%202"),
+         KEPT("{\"Recipient.Participant_id\":\"1 2\"}")},
+        {"a path is nesting, in brackets and with dots",
+         STR_INIT(STATUS "[pricing][billable]=true&" GOOD "&" STATUS ".pricing.a[b]=1&" STATUS
+                         "[x]"),
+         KEPT("{\"pricing\":{\"billable\":\"true\",\"a\":{\"b\":\"1\"}},\"x\":\"\"}")},
+        {"a repetition is a list",
+         STR_INIT(GOOD "&" STATUS "[x]=1&" STATUS "[x]=1&" STATUS "[x]=2"),
+         KEPT("{\"x\":[\"1\",\"1\",\"2\"]}")},
+        {"indexes are one too, in their order",
+         STR_INIT(GOOD "&" STATUS "[x][1][a]=1&" STATUS "[x][0]=0"),
+         KEPT("{\"x\":[\"0\",{\"a\":\"1\"}]}")},
+        {"but not with a gap", STR_INIT(GOOD "&" STATUS "[x][0]=0&" STATUS "[x][2]=2"),
+         KEPT("{\"x\":{\"0\":\"0\",\"2\":\"2\"}}")},
+        {"nor written otherwise", STR_INIT(GOOD "&" STATUS "[x][00]=0"),
+         KEPT("{\"x\":{\"00\":\"0\"}}")},
+        {"empty brackets append",
+         STR_INIT(GOOD "&" STATUS "[x][]=1&" STATUS "[y][]=1&" STATUS "[y][]=2&" STATUS
+                       "[z][][a]=1"),
+         KEPT("{\"x\":[\"1\"],\"y\":[\"1\",\"2\"],\"z\":[{\"a\":\"1\"}]}")},
+        {"of shapes that conflict the last is kept",
+         STR_INIT(GOOD "&" STATUS "[x]=1&" STATUS "[x][y]=2&" STATUS "[z][y]=1&" STATUS "[z]=2"),
+         KEPT("{\"x\":{\"y\":\"2\"},\"z\":\"2\"}")},
+        {"and nothing of what was there before",
+         STR_INIT(GOOD "&" STATUS "[x][y]=1&" STATUS "[x]=2&" STATUS "[x][y]=3"),
+         KEPT("{\"x\":{\"y\":\"3\"}}")},
+        {"names are data", STR_INIT(GOOD "&" STATUS "[a\"%5C%00%0a]=\"%00"),
+         KEPT("{\"a\\x5C\"\\x5C\\x5C\\x5Cu0000\\x5Cn\":\"\\x5C\"\\x5Cu0000\"}")},
+        {"bad bytes of a value become U+FFFD, bad escapes stay",
+         STR_INIT(GOOD "&" STATUS "[x]=a%e2%82b&" STATUS "[y]=%zz"),
+         KEPT("{\"x\":\"a\xEF\xBF\xBD\xEF\xBF\xBD"
+              "b\",\"y\":\"%zz\"}")},
+        {"a name of bad bytes is dropped", STR_INIT(GOOD "&" STATUS "[a%FF]=1"), STORED},
+        {"also of an error, behind what is known of it",
+         STR_INIT(STATUS "[errors][0][error_data][details]=d&" STATUS "[errors][0][code]=1&" GOOD
+                         "&" STATUS "[errors][1][message]=m"),
+         "status id='a' status='s' errors=[{\"code\":1,\"error_data\":{\"details\":\"d\"}},"
+         "{\"message\":\"m\"}]\n"},
+        {"recipient_id falls back to that of message",
+         STR_INIT(GOOD "&" STATUS "[message][RecipientId]=r"),
+         "status id='a' status='s' recipient='r' extra={\"message\":{\"RecipientId\":\"r\"}}\n"},
+        {"in quarantine", STR_INIT(STATUS "[x]=1&" STATUS "[id]=a"),
+         "quarantined missing_status /entry/0/changes/0/value/statuses/0 "
+         "{\"id\":\"a\",\"x\":\"1\"}\n"},
+        {"in an event, at every level",
+         STR_INIT(CHANGE "[x]=1&" VALUE "[messages][0][text][body]=hello&" VALUE
+                         "[metadata][y]=2&" CHANGE "[field]=f&entry[0][time]=3"),
+         "event {\"field\":\"f\",\"value\":{\"metadata\":{\"y\":\"2\"},\"messages\":[{\"text\":"
+         "{\"body\":\"hello\"}}]},\"x\":\"1\"} field='f'\n"},
+        {"of an entry without changes", STR_INIT("entry[0][changed_fields][0]=x&entry[0][id]=1"),
+         "event {\"id\":\"1\",\"changed_fields\":[\"x\"]} entry='1' field='other'\n"},
+        {"messages beside statuses are an event",
+         STR_INIT(GOOD "&" VALUE "[messages][0][id]=m&" VALUE "[contacts][0][id]=c"),
+         STORED "event {\"value\":{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}],\"messages\":"
+                "[{\"id\":\"m\"}],\"contacts\":[{\"id\":\"c\"}]}}\n"},
+        {"contacts are none", STR_INIT(GOOD "&" VALUE "[contacts][0][id]=c&" VALUE "[x][y]=1"),
+         STORED},
+        {"what belongs to one status is not the next one's",
+         STR_INIT(GOOD "&" STATUS "[x]=1&" VALUE "[statuses][1][id]=a&" VALUE
+                       "[statuses][1][status]=s&" VALUE "[statuses][2][id]=a&" VALUE
+                       "[statuses][2][status]=s&" VALUE "[statuses][2][y]=1"),
+         KEPT("{\"x\":\"1\"}") STORED KEPT("{\"y\":\"1\"}")},
+    };
+    assert_decodes(form_decode, cases, COUNT(cases));
+}
+
+/* More names or bytes than are kept: the rest is dropped and counted, and the body is not. */
+static void test_dropped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part;
+        size_t count, kept, dropped;
+    } cases[] = {
+        {"&" STATUS "[x#]=1", LIMIT_MEMBERS, LIMIT_MEMBERS, 0},
+        {"&" STATUS "[x#]=1", 65536, LIMIT_MEMBERS, 65536 - LIMIT_MEMBERS},
+        {"&" STATUS "[x#]=1", 200000, LIMIT_MEMBERS, 200000 - LIMIT_MEMBERS},
+        {"&" STATUS "[x][y#]=1", 300, LIMIT_MEMBERS - 1, 300 - LIMIT_MEMBERS + 1},
+        {"&" STATUS "[x]=123456789012", 65536, 4096, 65536 - 4096},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Arena *arena = arena_new();
+        Payload payload;
+        Error error;
+        size_t commas = 0;
+        assert_non_null(arena);
+        assert_true(form_decode(repeat(arena, GOOD, cases[i].part, cases[i].count, ""), arena,
+                                &payload, &error));
+        assert_int_equal(payload.status_count, 1);
+        const Str extra = payload.statuses[0].extra;
+        for (size_t k = 0; k < extra.len; k++) {
+            commas += extra.ptr[k] == ',';
+        }
+        assert_in_range(commas + 1, cases[i].kept - 1, cases[i].kept);
+        assert_in_range(payload.dropped_members, cases[i].dropped, cases[i].dropped + 1);
+        arena_free(arena);
+    }
+}
+
 /* What means nothing is ignored, wherever it stands. */
 static void test_unknown(void **state)
 {
@@ -220,13 +359,17 @@ static void test_unknown(void **state)
          ""},
         {"beside a status", STR_INIT("foo=bar&" GOOD "&entry[0][time]=1&payload.object=x"), STORED},
         {"the name in brackets", STR_INIT("[object]=o&.object=o"), ""},
-        {"below a text", STR_INIT("object.x=o&object[x]=p&" GOOD "&" STATUS "[id][x]=b"), STORED},
-        {"an entry of nothing known is none", STR_INIT(GOOD "&entry[7][time]=1"), STORED},
-        {"a status of nothing known is none",
-         STR_INIT(GOOD "&" VALUE "[statuses][1][pricing][type]=x"), STORED},
-        {"nor is such a change an event", STR_INIT(CHANGE "[value][messages][0][id]=x"), ""},
+        {"below a text it is kept", STR_INIT("object.x=o&object[x]=p&" GOOD "&" STATUS "[id][x]=b"),
+         "status id='a' status='s' extra={\"id\":{\"x\":\"b\"}}\n"},
+        {"behind a gap it is dropped",
+         STR_INIT(GOOD "&entry[7][time]=1&" VALUE "[statuses][2][x]=1&entry[1][changes][1][x]=1"),
+         STORED},
+        {"a status of nothing known has no id",
+         STR_INIT(GOOD "&" VALUE "[statuses][1][pricing][type]=x"),
+         STORED "quarantined missing_id /entry/0/changes/0/value/statuses/1 "
+                "{\"pricing\":{\"type\":\"x\"}}\n"},
         {"two values for it", STR_INIT("entry[0][time]=1&entry[0][time]=2&object=o"),
-         "object 'o'\n"},
+         "object 'o'\nevent {\"time\":[\"1\",\"2\"]} field='other'\n"},
         {"but the way to it must be sound", STR_INIT("entry[x][time]=1"), BAD},
     };
     assert_decodes(form_decode, cases, COUNT(cases));
@@ -255,14 +398,16 @@ static void test_limits(void **state)
     assert_non_null(arena);
     assert_decoded(form_decode,
                    repeat(arena, "object=o", "&entry[0][id]=1", LIMIT_FORM_PAIRS - 1, ""),
-                   "object 'o'\n");
+                   "object 'o'\nevent {\"id\":\"1\"} entry='1' field='other'\n");
     assert_decoded(form_decode, repeat(arena, "object=o", "&entry[0][id]=1", LIMIT_FORM_PAIRS, ""),
                    "malformed too_many\n");
-    assert_decoded(form_decode, repeat(arena, "object=o", "&entry[0][x#]=1", 200000, ""),
-                   "object 'o'\n");
     assert_decoded(form_decode, repeat(arena, "object=o", "&%61#=%", 200000, ""), "object 'o'\n");
-    assert_decoded(form_decode, repeat(arena, "object=o", "&entry[#][id]=", LIMIT_ITEMS, ""),
-                   "object 'o'\n");
+    assert_decoded(form_decode,
+                   repeat(arena, CHANGE "[field]=f", "&entry[#][id]=", LIMIT_ITEMS - 1, ""),
+                   "event {\"field\":\"f\",\"value\":{}} entry='' field='f'\n");
+    assert_decoded(form_decode,
+                   repeat(arena, CHANGE "[field]=f", "&entry[#][id]=", LIMIT_ITEMS, ""),
+                   "malformed too_many\n");
     assert_decoded(form_decode,
                    repeat(arena, "object=o", "&" VALUE "[statuses][#][id]=", LIMIT_ITEMS, ""),
                    "malformed too_many\n");
@@ -271,10 +416,9 @@ static void test_limits(void **state)
     assert_decoded(form_decode, repeat(arena, "object=o&", "%61", 1000000, ""), "object 'o'\n");
     assert_decoded(form_decode, repeat(arena, "object=o&a", "[a]", 300000, ""), "object 'o'\n");
     assert_decoded(form_decode, repeat(arena, "object=o&a[", "[", 1000000, ""), BAD);
-    assert_decoded(form_decode, repeat(arena, "object=o&entry[0].", "x", LIMIT_FORM_NAME - 9, ""),
-                   "object 'o'\n");
-    assert_decoded(form_decode, repeat(arena, "object=o&entry[0].", "x", LIMIT_FORM_NAME - 8, ""),
-                   BAD);
+    assert_decoded(form_decode, repeat(arena, GOOD "&" STATUS ".", "x", LIMIT_FORM_NAME, ""),
+                   STORED);
+    assert_decoded(form_decode, repeat(arena, GOOD "&" STATUS, "[x]", LIMIT_DEPTH, ""), STORED);
     assert_decoded(form_decode, repeat(arena, "object=o&entry[", "0", 1000000, ""), BAD);
     arena_free(arena);
 }
@@ -323,7 +467,9 @@ static void test_failing_malloc(void **state)
     static const Str body =
         STR_INIT("object=a+b&%65ntry[0][id]=%C3%A9&" STATUS "[errors][1][code]=2&" STATUS
                  "[errors][0][code]=1&" GOOD "&" VALUE "[statuses][1][id]=b&"
-                 "entry[1][changes][0][field]=f");
+                 "entry[1][changes][0][field]=f&" STATUS "[x][y]=%41&" STATUS "[x][y]=%FF&" STATUS
+                 "[errors][1][z]=1&" VALUE "[messages][0]=1&entry[1][t]=&entry[2]=&"
+                 "entry[3]%5Bu]=1");
     assert_survives_failing_malloc(form_decode, body, NULL);
 
     /* Several blocks of the arena. */
@@ -337,11 +483,13 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_values),
-        cmocka_unit_test(test_lists),   cmocka_unit_test(test_shape),
-        cmocka_unit_test(test_unknown), cmocka_unit_test(test_position),
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_sorting),
-        cmocka_unit_test(test_cut),     cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_values),
+        cmocka_unit_test(test_lists),          cmocka_unit_test(test_shape),
+        cmocka_unit_test(test_nothing),        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_dropped),        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_position),       cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_sorting),        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,8 +207,10 @@ static void test_errors(void **state)
          STR_INIT(STATUSES("[{'id':'a','status':'s','errors':null},{'id':'a','status':'s',"
                            "'errors':''},{'id':'a','status':'s','errors':[ \n\t\r]}]")),
          STORED("") STORED("") STORED("")},
-        {"an object is of the wrong shape", STR_INIT(GOOD(",'errors':{}")),
-         WRONG(PLACE "/value/statuses/0", "{'id':'a','status':'s','errors':{}}")},
+        {"so is an empty object, as encoders write that do not tell it from a list",
+         STR_INIT(GOOD(",'errors':{ }")), STORED("")},
+        {"one with something in it is of the wrong shape", STR_INIT(GOOD(",'errors':{'code':1}")),
+         WRONG(PLACE "/value/statuses/0", "{'id':'a','status':'s','errors':{'code':1}}")},
         {"a text too", STR_INIT(GOOD(",'errors':'x'")),
          WRONG(PLACE "/value/statuses/0", "{'id':'a','status':'s','errors':'x'}")},
         {"errors of the value are not statuses'",
@@ -294,8 +296,39 @@ static void test_ignored(void **state)
         {"null changes and entries are skipped, but counted",
          STR_INIT(ENTRIES("[null,{'id':'1','changes':[null,{'value':{'statuses':[1]}}]}]")),
          WRONG("/entry/1/changes/1/value/statuses/0", "1")},
-        {"null and empty texts for lists",
-         STR_INIT(ENTRIES("[{'changes':null},{'changes':''},{'changes':[]},{}]")), ""},
+        {"an empty list for the value", IGNORED("[ ]")},
+        {"an empty object for statuses", IGNORED("{'statuses':{}}")},
+        {"lists and texts for the metadata", IGNORED("{'metadata':[]}")},
+        {"entries and changes that are nothing are skipped likewise",
+         STR_INIT(ENTRIES("['',[],null,{'id':'1','changes':['',[ ],null,{'field':'f'}]}]")),
+         EVENT("{'field':'f'}")},
+        {"an entry with nothing but an id says nothing beside others",
+         STR_INIT(ENTRIES("[{'changes':null},{'changes':''},{'changes':[]},{'changes':{}},{},"
+                          "{'id':'7'},{'id':'1','changes':[{'field':'f'}]}]")),
+         EVENT("{'field':'f'}")},
+        {"alone it is one ignored", STR_INIT(ENTRIES("[{'id':'1','changes':{}}]")),
+         "event {'id':'1','changes':{}} entry='1' field='other'\n"},
+        {"an entry without changes is one", STR_INIT(ENTRIES("[{'id':'1','time':7}]")),
+         "event {'id':'1','time':7} entry='1' field='other'\n"},
+        {"pings of other products",
+         STR_INIT(ENTRIES("[{'id':'1','changed_fields':['x']},{'messaging':[{'a':1}],'id':'2'}]")),
+         "event {'id':'1','changed_fields':['x']} entry='1' field='other'\n"
+         "event {'messaging':[{'a':1}],'id':'2'} entry='2' field='other'\n"},
+        {"changes of which none is anything", STR_INIT(ENTRIES("[{'id':'1','changes':[null]},1]")),
+         "quarantined wrong_shape /entry/1 1\n"
+         "event {'id':'1','changes':[null]} entry='1' field='other'\n"},
+        {"messages beside statuses",
+         STR_INIT(VALUE("{'messages':[{'id':'m'}],'statuses':[{'id':'a','status':'s'}]}")),
+         STORED("") EVENT("{'field':'f','value':{'messages':[{'id':'m'}],'statuses':[{'id':'a',"
+                          "'status':'s'}]}}")},
+        {"any other list",
+         STR_INIT(VALUE("{'statuses':[{'id':'a','status':'s'}],'Message_Echoes':[0]}")),
+         STORED("") EVENT("{'field':'f','value':{'statuses':[{'id':'a','status':'s'}],"
+                          "'Message_Echoes':[0]}}")},
+        {"but not what belongs to statuses, nor what is empty",
+         STR_INIT(VALUE("{'contacts':[1],'Errors':[{}],'statuses':[{'id':'a','status':'s'}],"
+                        "'messages':[ ],'x':{'y':[1]},'z':'[1]'}")),
+         STORED("")},
         {"for all of them", STR_INIT("{'entry':null,'object':null}"), ""},
         {"also as a text", STR_INIT("{'entry':''}"), ""},
     };
@@ -331,9 +364,13 @@ static void test_quarantine(void **state)
          WRONG(PLACE "/value/statuses", "{'id':'a'}")},
         {"statuses is a number", STR_INIT(STATUSES("0")), WRONG(PLACE "/value/statuses", "0")},
         {"value is a text", STR_INIT(VALUE("'v'")), WRONG(PLACE "/value", "'v'")},
-        {"value is an array", STR_INIT(VALUE("[]")), WRONG(PLACE "/value", "[]")},
+        {"value is an array", STR_INIT(VALUE("[0]")), WRONG(PLACE "/value", "[0]")},
+        {"metadata is one",
+         STR_INIT(VALUE("{'metadata':[0],'statuses':[{'id':'a','status':'s'}]}")),
+         STORED("") WRONG(PLACE "/value/metadata", "[0]")},
         {"a change is a number", STR_INIT(CHANGES("[1]")), WRONG(PLACE, "1")},
-        {"changes is an object", STR_INIT(CHANGES("{}")), WRONG("/entry/0/changes", "{}")},
+        {"changes is an object", STR_INIT(CHANGES("{'x':1}")),
+         WRONG("/entry/0/changes", "{'x':1}")},
         {"an entry is a text", STR_INIT(ENTRIES("['e']")), WRONG("/entry/0", "'e'")},
         {"entry is an object", STR_INIT(ENTRIES("{'id':'1'}")), WRONG("/entry", "{'id':'1'}")},
         {"an envelope member that is no scalar does not cost the statuses",
@@ -406,8 +443,9 @@ static void test_limits(void **state)
                    "malformed too_deep\n");
     arena_reset(arena);
 
-    assert_decoded(json_decode, repeat(arena, "{\"entry\":[{}", ",{}", LIMIT_ITEMS - 1, "]}"), "");
-    assert_decoded(json_decode, repeat(arena, "{\"entry\":[{}", ",{}", LIMIT_ITEMS, "]}"),
+    const char *begin = "{\"entry\":[{\"changes\":[{}]}";
+    assert_decoded(json_decode, repeat(arena, begin, ",{}", LIMIT_ITEMS - 2, "]}"), "event {}\n");
+    assert_decoded(json_decode, repeat(arena, begin, ",{}", LIMIT_ITEMS - 1, "]}"),
                    "malformed too_many\n");
     assert_decoded(json_decode, repeat(arena, "{\"entry\":[1", ",1", LIMIT_ITEMS, "]}"),
                    "malformed too_many\n");

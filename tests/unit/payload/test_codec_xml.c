@@ -26,6 +26,7 @@
 #define ID(inner) STATUSES("<StatusUpdate><Id>" inner "</Id><Status>s</Status></StatusUpdate>")
 
 #define STORED "status id='a' status='s' entry='1' field='f'\n"
+#define FFFD "\xEF\xBF\xBD"
 #define STORED_ID(id) "status id='" id "' status='s' entry='1' field='f'\n"
 #define EVENT "event {\"field\":\"f\",\"value\":{}} entry='1' field='f'\n"
 #define QUARANTINED(index, raw)                                                                    \
@@ -82,7 +83,8 @@ static void test_shape(void **state)
         {"field calls is skipped",
          STR_INIT(
              CHANGE("<Field>calls</Field><Value><Statuses>" GOOD_STATUS "</Statuses></Value>")),
-         "event {\"field\":\"calls\",\"value\":{}} entry='1' field='calls'\n"},
+         "event {\"field\":\"calls\",\"value\":{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}]}} "
+         "entry='1' field='calls'\n"},
         {"a change without value", STR_INIT(CHANGE("<Field>f</Field>")), EVENT},
         {"an empty value", STR_INIT(VALUE("")), EVENT},
         {"an empty list of statuses", STR_INIT(STATUSES("")), EVENT},
@@ -112,13 +114,14 @@ static void test_names(void **state)
         {"and so is none", STR_INIT(PAYLOAD("<Entry xmlns=''><Entry/></Entry><Object>o</Object>")),
          "object 'o'\n"},
         {"names keep their case", STR_INIT(PAYLOAD("<object>o</object>")), ""},
-        {"what is unknown is skipped with all it holds",
+        {"what is unknown is no status; in one it is kept with all it holds",
          STR_INIT(STATUSES(
              "<Other>text<StatusUpdate><Id>no</Id><Status>no</Status></StatusUpdate></Other>"
              "<StatusUpdate><Conversation>text<Id>no</Id></Conversation><Id>a</Id><Status>s</"
              "Status>"
              "</StatusUpdate><Other/>")),
-         STORED},
+         "status id='a' status='s' extra={\"Conversation\":{\"#text\":\"text\",\"Id\":\"no\"}} "
+         "entry='1' field='f'\n"},
         {"an unknown element has no index", STR_INIT(STATUSES("<Other/><StatusUpdate i:nil='1'/>")),
          QUARANTINED("0", "null")},
         {"attributes are ignored, also z:Id and z:Size",
@@ -200,12 +203,24 @@ static void test_texts(void **state)
         {"UTF-8", STR_INIT(ID("\xC3\xA9\xE5\xB1\xB1\xF0\x9F\x9A\x80 x")),
          STORED_ID("\xC3\xA9\xE5\xB1\xB1\xF0\x9F\x9A\x80 x")},
         {"an undeclared entity", STR_INIT(ID("&nbsp;")), "malformed syntax\n"},
-        {"&#0; is not a character of XML", STR_INIT(ID("&#0;")), "malformed syntax\n"},
-        {"nor is a surrogate", STR_INIT(ID("&#xD800;")), "malformed syntax\n"},
-        {"nor what is beyond Unicode", STR_INIT(ID("&#x110000;")), "malformed syntax\n"},
-        {"nor a control character", STR_INIT(ID("\x01")), "malformed syntax\n"},
-        {"nor NUL", STR_INIT(ID("\0")), "malformed syntax\n"},
-        {"nor U+FFFE", STR_INIT(ID("\xEF\xBF\xBE")), "malformed syntax\n"},
+        {"what is not a character of XML is U+FFFD, as &#0;", STR_INIT(ID("a&#0;b&#x1F;&#31;c")),
+         STORED_ID("a" FFFD "b" FFFD FFFD "c")},
+        {"a surrogate", STR_INIT(ID("&#xD800;&#57343;")), STORED_ID(FFFD FFFD)},
+        {"what is beyond Unicode", STR_INIT(ID("&#x110000;&#99999999999999999999;")),
+         STORED_ID(FFFD FFFD)},
+        {"a control character",
+         STR_INIT(ID("\x01"
+                     "a\x1F\x7F")),
+         STORED_ID(FFFD "a" FFFD "\\x7F")},
+        {"NUL", STR_INIT(ID("\0")), STORED_ID(FFFD)},
+        {"U+FFFE and U+FFFF", STR_INIT(ID("\xEF\xBF\xBE\xEF\xBF\xBF&#xFFFE;")),
+         STORED_ID(FFFD FFFD FFFD)},
+        {"no reference stands in CDATA or in a comment",
+         STR_INIT(ID("<![CDATA[&#0;\x01]]>&#0;<!-- &#0; ]]> \x01 -->&#1;<![CDATA[-->&#2;]]>")),
+         STORED_ID("&#0;" FFFD FFFD FFFD "-->&#2;")},
+        {"what is no reference stays wrong", STR_INIT(ID("&#;")), "malformed syntax\n"},
+        {"also beside one", STR_INIT(ID("&#0;&#x;")), "malformed syntax\n"},
+        {"and one that is not closed", STR_INIT(ID("&#0")), "malformed syntax\n"},
         {"]]> outside of CDATA", STR_INIT(ID("]]>")), "malformed syntax\n"},
         {"not UTF-8", STR_INIT(ID("a\xFF")), "malformed encoding\n"},
         {"a surrogate in UTF-8", STR_INIT(ID("a\xED\xA0\x80")), "malformed encoding\n"},
@@ -240,7 +255,14 @@ static void test_errors(void **state)
              "<WhatsAppError/><WhatsAppError/><WhatsAppError/><WhatsAppError/><WhatsAppError/>"
              "<WhatsAppError><Code>6</Code></WhatsAppError>"),
          STORED_ERRORS("[{},{},{},{},{},{\"code\":6}]")},
-        {"no error at all", WITH_ERRORS("<Other/>"), STORED},
+        {"no error at all", WITH_ERRORS("<Other/>"),
+         "status id='a' status='s' extra={\"Errors\":{\"Other\":\"\"}} entry='1' field='f'\n"},
+        {"what else is in an error",
+         WITH_ERRORS("<WhatsAppError><Message>m</Message><Code>1</Code><ErrorData><Details>d"
+                     "</Details></ErrorData></WhatsAppError><WhatsAppError><Message>n</Message>"
+                     "</WhatsAppError>"),
+         STORED_ERRORS("[{\"code\":1,\"Message\":\"m\",\"ErrorData\":{\"Details\":\"d\"}},"
+                       "{\"Message\":\"n\"}]")},
         {"errors of one status are not those of the next",
          STR_INIT(STATUSES(
              "<StatusUpdate><Id>a</Id><Status>s</Status><Errors><WhatsAppError><Code>1</Code>"
@@ -248,6 +270,98 @@ static void test_errors(void **state)
          STORED_ERRORS("[{\"code\":1}]") STORED},
     };
     assert_decodes(xml_decode, cases, COUNT(cases));
+}
+
+/* What is unknown is kept, with what it stands in. */
+static void test_kept(void **state)
+{
+    (void)state;
+#define KEPT(json) "status id='a' status='s' extra=" json " entry='1' field='f'\n"
+    static const DecodeCase cases[] = {
+        {"a text", STR_INIT(STATUS("<Recipient_Participant.Id> 1 </Recipient_Participant.Id><x/>")),
+         KEPT("{\"Recipient_Participant.Id\":\" 1 \",\"x\":\"\"}")},
+        {"an element with elements is an object",
+         STR_INIT(STATUS("<Pricing>\n <Billable>true</Billable>\n <a> <b>1</b> </a></Pricing>")),
+         KEPT("{\"Pricing\":{\"Billable\":\"true\",\"a\":{\"b\":\"1\"}}}")},
+        {"a repetition is a list", STR_INIT(STATUS("<x>1</x><y/><x><z>2</z><z/></x><x>1</x>")),
+         KEPT("{\"x\":[\"1\",{\"z\":[\"2\",\"\"]},\"1\"],\"y\":\"\"}")},
+        {"null", STR_INIT(STATUS("<x i:nil='1'>1<y/></x><y><z i:nil='true'/></y>")),
+         KEPT("{\"x\":null,\"y\":{\"z\":null}}")},
+        {"text beside elements", STR_INIT(STATUS("<x>a<y>1</y> <y/>b</x>")),
+         KEPT("{\"x\":{\"#text\":[\"a\",\"b\"],\"y\":[\"1\",\"\"]}}")},
+        {"comments, CDATA and references",
+         STR_INIT(STATUS("<x>a<!-- c --><![CDATA[<&]]>&#10;\"&#0;</x>")),
+         KEPT("{\"x\":\"a<&\\x5Cn\\x5C\"" FFFD "\"}")},
+        {"of another namespace", STR_INIT(STATUS("<Timestamp xmlns='urn:x'>9</Timestamp>")),
+         KEPT("{\"Timestamp\":\"9\"}")},
+        {"recipient_id falls back to that of message",
+         STR_INIT(STATUS("<Message><Recipient_Id>r</Recipient_Id></Message>")),
+         "status id='a' status='s' recipient='r' extra={\"Message\":{\"Recipient_Id\":\"r\"}} "
+         "entry='1' field='f'\n"},
+        {"in quarantine", STR_INIT(STATUSES("<StatusUpdate><x>1</x><Id>a</Id></StatusUpdate>")),
+         "quarantined missing_status /entry/0/changes/0/value/statuses/0 "
+         "{\"id\":\"a\",\"x\":\"1\"}\n"},
+        {"in an event, at every level",
+         STR_INIT(
+             CHANGE("<x>1</x><Field>f</Field><Value><Messages><Message><Text><Body>hello"
+                    "</Body></Text></Message></Messages><Metadata><y>2</y></Metadata></Value>")),
+         "event {\"field\":\"f\",\"value\":{\"metadata\":{\"y\":\"2\"},\"Messages\":{\"Message\":"
+         "{\"Text\":{\"Body\":\"hello\"}}}},\"x\":\"1\"} entry='1' field='f'\n"},
+        {"of an entry without changes",
+         STR_INIT(PAYLOAD("<Entry><Entry><Time>7</Time><Id>1</Id></Entry></Entry>")),
+         "event {\"id\":\"1\",\"Time\":\"7\"} entry='1' field='other'\n"},
+        {"messages beside statuses are an event",
+         STR_INIT(VALUE("<Messages><Message>m</Message></Messages><Contacts><C>c</C></Contacts>"
+                        "<Statuses>" GOOD_STATUS "</Statuses>")),
+         STORED
+         "event {\"field\":\"f\",\"value\":{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}],"
+         "\"Messages\":{\"Message\":\"m\"},\"Contacts\":{\"C\":\"c\"}}} entry='1' field='f'\n"},
+        {"contacts, errors and texts are none",
+         STR_INIT(VALUE("<Contacts><C>c</C></Contacts><errors><e>1</e></errors><x>1</x><Statuses>"
+                        "<Other><x/></Other>" GOOD_STATUS "</Statuses>")),
+         STORED},
+        {"what belongs to one status is not the next one's",
+         STR_INIT(STATUSES(
+             "<StatusUpdate><Id>a</Id><Status>s</Status><x>1</x></StatusUpdate>" GOOD_STATUS
+             "<StatusUpdate><y>1</y><Id>a</Id><Status>s</Status></StatusUpdate>")),
+         KEPT("{\"x\":\"1\"}") STORED KEPT("{\"y\":\"1\"}")},
+    };
+    assert_decodes(xml_decode, cases, COUNT(cases));
+}
+
+/* More than is kept is dropped and counted, and the body is not; and it takes no time that grows
+ * with the square. */
+static void test_dropped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part;
+        size_t count, dropped;
+    } cases[] = {
+        {"<x#/>", LIMIT_MEMBERS, 0},       {"<x#/>", 65536, 65536 - LIMIT_MEMBERS},
+        {"<x>123456789012</x>", 4095, 0},  {"<x>123456789012</x>", 65536, 65536 - 4095},
+        {"<x><y><z/></y></x>", 200000, 0}, /* how many is not told: inside of what is dropped */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Arena *arena = arena_new();
+        Payload payload;
+        Error error;
+        assert_non_null(arena);
+        const Str body =
+            repeat(arena,
+                   ROOT "<Entry><Entry><Changes><Change><Value><Statuses><StatusUpdate><Id>a</Id>"
+                        "<Status>s</Status>",
+                   cases[i].part, cases[i].count,
+                   "</StatusUpdate></Statuses></Value></Change></Changes></Entry></Entry>"
+                   "</WebhookPayload>");
+        assert_true(xml_decode(body, arena, &payload, &error));
+        assert_int_equal(payload.status_count, 1);
+        assert_true(payload.statuses[0].extra.len <= 2 * LIMIT_MEMBER_BYTES);
+        if (i + 1 < COUNT(cases)) {
+            assert_in_range(payload.dropped_members, cases[i].dropped, cases[i].dropped + 1);
+        }
+        arena_free(arena);
+    }
 }
 
 #define NULL_STATUSES                                                                              \
@@ -275,12 +389,12 @@ static void test_quarantine(void **state)
          STR_INIT(STATUSES(GOOD_STATUS "<StatusUpdate> \n te<!-- -->xt \"q\" \n</StatusUpdate>")),
          STORED QUARANTINED("1", "\"text \\x5C\"q\\x5C\"\"")},
         {"text beside members", STR_INIT(STATUS("text")),
-         QUARANTINED("0", "{\"id\":\"a\",\"status\":\"s\"}")},
+         QUARANTINED("0", "{\"id\":\"a\",\"status\":\"s\",\"#text\":\"text\"}")},
         {"text before members", STR_INIT(STATUSES("<StatusUpdate>text<Id>a</Id></StatusUpdate>")),
-         QUARANTINED("0", "{\"id\":\"a\"}")},
+         QUARANTINED("0", "{\"id\":\"a\",\"#text\":\"text\"}")},
         {"text around unknown elements",
          STR_INIT(STATUSES("<StatusUpdate>te<Other>no</Other>xt</StatusUpdate>")),
-         QUARANTINED("0", "\"text\"")},
+         QUARANTINED("0", "{\"Other\":\"no\",\"#text\":\"text\"}")},
         {"an element inside a text", STR_INIT(ID("a<b>c</b>")),
          QUARANTINED("0", "{\"id\":\"a\",\"status\":\"s\"}")},
         {"also a known one", STR_INIT(ID("<Id>a</Id>")),
@@ -403,8 +517,16 @@ static void test_syntax(void **state)
         {"of a part of it", STR_INIT("<?xml version='1.0' encoding='us-ascii'?>" PAYLOAD("")), ""},
         {"of what it was transcoded from",
          STR_INIT("<?xml version='1.0' encoding=\"Utf-16\"?>" PAYLOAD("")), ""},
-        {"of another encoding", STR_INIT("<?xml version='1.0' encoding='iso-8859-1'?>" PAYLOAD("")),
+        {"of another encoding",
+         STR_INIT("<?xml version='1.0' encoding='windows-1252'?>" PAYLOAD("")),
          "malformed encoding\n"},
+        {"of ISO 8859-1",
+         STR_INIT("<?xml version='1.0' encoding='iso-8859-1'?>" PAYLOAD("<Object>\xE9</Object>")),
+         "object '\xC3\xA9'\n"},
+        {"of ISO 8859-1, and yet UTF-8",
+         STR_INIT(
+             "<?xml version='1.0' encoding='iso-8859-1'?>" PAYLOAD("<Object>\xC3\xA9</Object>")),
+         "object '\xC3\xA9'\n"},
         {"of one that does not exist",
          STR_INIT("<?xml version='1.0'\tencoding = \"x\"?>" PAYLOAD("")), "malformed encoding\n"},
         {"the word alone is no encoding", STR_INIT(PAYLOAD("<Object encoding='x'>o</Object>")),
@@ -458,9 +580,10 @@ static void test_limits(void **state)
     assert_decoded(xml_decode, nested(arena, LIMIT_DEPTH), "malformed too_deep\n");
     assert_decoded(xml_decode, nested(arena, 100000), "malformed too_deep\n");
 
-    assert_decoded(
-        xml_decode,
-        repeat(arena, ROOT "<Entry>", "<Entry/>", LIMIT_ITEMS, "</Entry></WebhookPayload>"), "");
+    assert_decoded(xml_decode,
+                   repeat(arena, ROOT "<Entry><Entry><Changes><Change/></Changes></Entry>",
+                          "<Entry/>", LIMIT_ITEMS - 2, "</Entry></WebhookPayload>"),
+                   "event {\"value\":{}}\n");
     assert_decoded(
         xml_decode,
         repeat(arena, ROOT "<Entry>", "<Entry/>", LIMIT_ITEMS + 1, "</Entry></WebhookPayload>"),
@@ -482,8 +605,10 @@ static void test_limits(void **state)
     assert_decoded(xml_decode, repeat(arena, ROOT, "<x xmlns:a#='u'/>", 9000, "</WebhookPayload>"),
                    "");
 
-    assert_decoded(xml_decode, repeat(arena, ROOT, "<x-#/>", 9900, "</WebhookPayload>"), "");
-    assert_decoded(xml_decode, repeat(arena, ROOT, "<x-#/>", 11000, "</WebhookPayload>"),
+    assert_decoded(xml_decode,
+                   repeat(arena, ROOT, "<x-#/>", LIMIT_XML_NAMES - 100, "</WebhookPayload>"), "");
+    assert_decoded(xml_decode,
+                   repeat(arena, ROOT, "<x-#/>", LIMIT_XML_NAMES + 100, "</WebhookPayload>"),
                    "malformed too_many\n");
     assert_decoded(xml_decode, repeat(arena, ROOT, "<x#/>", 7000, "</WebhookPayload>"), "");
 
@@ -594,9 +719,14 @@ static void test_failing_malloc(void **state)
         "<Object>a<!-- c "
         "-->b<![CDATA[c]]>&lt;d</Object><Entry><Entry><Changes><Change><Field>f</Field><Value>"
         "<q:x xmlns:q='urn:x' q:y='&amp;'/><Statuses><StatusUpdate>text</StatusUpdate>" GOOD_STATUS
-        "<StatusUpdate><Errors><WhatsAppError><Code>1</Code></WhatsAppError></Errors><Id>b</Id></"
-        "StatusUpdate>"
-        "</Statuses></Value></Change><Change><Field>g</Field></Change></Changes></Entry></Entry>"));
+        "<StatusUpdate><Errors><WhatsAppError><Code>1</Code><m>n</m></WhatsAppError></"
+        "Errors><Id>b</Id><o>p"
+        "<q>r</q></o><o i:nil='1'/></StatusUpdate>"
+        "</Statuses></Value></Change><Change><Field>g</Field></Change></Changes></"
+        "Entry><Entry><u>v</u></Entry>"
+        "</Entry>"));
+    static const Str forbidden = STR_INIT(PAYLOAD("<Object>&#0;</Object>"));
+    assert_survives_failing_malloc(xml_decode, forbidden, NULL);
     assert_survives_failing_malloc(xml_decode, body, NULL);
     assert_survives_failing_malloc(xml_decode, body, codec_shutdown);
 }
@@ -614,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_shape),      cmocka_unit_test(test_names),
         cmocka_unit_test(test_null),       cmocka_unit_test(test_texts),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_quarantine),
+        cmocka_unit_test(test_kept),       cmocka_unit_test(test_dropped),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_position),   cmocka_unit_test(test_limits),
         cmocka_unit_test(test_large),      cmocka_unit_test(test_reuse),

@@ -143,8 +143,12 @@ static void test_finish_change(void **state)
         const char *want;
     } cases[] = {
         {"f", true, "status id='a' status='s' field='f'\n"},
-        {"calls", true, "event {\"field\":\"calls\",\"value\":{}} field='calls'\n"},
-        {"standby", true, "event {\"field\":\"standby\",\"value\":{}} field='standby'\n"},
+        {"calls", true,
+         "event {\"field\":\"calls\",\"value\":{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}]}} "
+         "field='calls'\n"},
+        {"standby", true,
+         "event {\"field\":\"standby\",\"value\":{\"statuses\":[{\"id\":\"a\",\"status\":\"s\"}]}} "
+         "field='standby'\n"},
         {"Calls", true, "status id='a' status='s' field='Calls'\n"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -337,13 +341,10 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_statuses),       TEST(test_unusable),
-        TEST(test_pointers),       TEST(test_finish_change),
-        TEST(test_rendered_event), TEST(test_rollback),
-        TEST(test_limit),          TEST(test_whole_body),
-        TEST(test_whole_body_without_memory),
-        TEST(test_begun_statuses), TEST(test_too_many_errors),
-        TEST(test_failing_malloc),
+        TEST(test_statuses),       TEST(test_unusable),        TEST(test_pointers),
+        TEST(test_finish_change),  TEST(test_rendered_event),  TEST(test_rollback),
+        TEST(test_limit),          TEST(test_whole_body),      TEST(test_whole_body_without_memory),
+        TEST(test_begun_statuses), TEST(test_too_many_errors), TEST(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,7 +143,7 @@ static void test_quarantined(void **state)
 {
     (void)state;
 #define QUARANTINED(entry, field, phone, statuses)                                                 \
-    "{\"entry\":[{\"id\":\"" entry "\",\"changes\":[{\"field\":\"" field "\",\"value\":{"            \
+    "{\"entry\":[{\"id\":\"" entry "\",\"changes\":[{\"field\":\"" field "\",\"value\":{"          \
     "\"metadata\":{\"phone_number_id\":\"" phone "\"},\"statuses\":[" statuses "]}}]}]}"
     static const struct {
         const char *body;

@@ -21,7 +21,7 @@ static Quarantined quarantined = {.reason = REASON_MISSING_ID,
                                   .raw = STR_INIT("{1}"),
                                   .account = &account,
                                   .change = &change};
-static Event event = {&change, STR_INIT("{2}")};
+static Event event = {.change = &change, .raw = STR_INIT("{2}")};
 static const Payload payload = {.object = STR_INIT("o"),
                                 .statuses = &status,
                                 .status_count = 1,
@@ -148,12 +148,9 @@ static void test_too_much(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contract),
-        cmocka_unit_test(test_without_change),
-        cmocka_unit_test(test_without_delivery),
-        cmocka_unit_test(test_size),
-        cmocka_unit_test(test_size_of_quarantine),
-        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_contract),           cmocka_unit_test(test_without_change),
+        cmocka_unit_test(test_without_delivery),   cmocka_unit_test(test_size),
+        cmocka_unit_test(test_size_of_quarantine), cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
