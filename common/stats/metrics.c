@@ -59,6 +59,9 @@ const Metric metrics[STAT_COUNT] = {
                        .help = "Statuses that became stream entries."},
     [STAT_DUPLICATES] = {"tickstream_duplicates_total", METRIC_COUNTER,
                          .help = "Statuses and elements that were known."},
+    [STAT_DROPPED_MEMBERS] = {"tickstream_dropped_members_total", METRIC_COUNTER,
+                              .help = "Unknown members of XML and forms, over the limits of what "
+                                      "is kept."},
     [STAT_WEBHOOK_SECONDS] = {"tickstream_webhook_seconds", METRIC_HISTOGRAM,
                               "From request read to answer, with Redis.",
                               BOUNDS_OF(STAT_WEBHOOK_SECONDS), .bounds = webhook_bounds,
@@ -91,8 +94,8 @@ const Metric metrics[STAT_COUNT] = {
                           VALUES_OF(STAT_QUARANTINED), .label = "reason", .values = reason_words,
                           .first = REASON_NONE + 1},
     [STAT_IGNORED] = {"tickstream_ignored_total", METRIC_COUNTER,
-                      "Changes without statuses, by field.", VALUES_OF(STAT_IGNORED),
-                      .label = "field", .values = fields},
+                      "Changes without statuses, entries without changes, by field.",
+                      VALUES_OF(STAT_IGNORED), .label = "field", .values = fields},
     [STAT_HEARTBEAT] = {NULL, METRIC_GAUGE, .help = NULL},
     [STAT_ACCEPTING] = {NULL, METRIC_GAUGE, .help = NULL},
 };

@@ -34,6 +34,7 @@ typedef enum {
     STAT_BODY_BYTES,
     STAT_ACCEPTED,
     STAT_DUPLICATES,
+    STAT_DROPPED_MEMBERS,
     STAT_BOUNDS(STAT_WEBHOOK_SECONDS, 12), /* observed in nanoseconds */
     STAT_REDIS_CONNECTS,
     STAT_REDIS_LOST,

@@ -54,11 +54,31 @@ static bool verify(const Exchange *exchange, Error *reterr)
     return !verifier || signature_verify(verifier, request->signature, request->body, reterr);
 }
 
+/* Content codings that change the bytes of a body (the registry of RFC 9110 section 16.6.1, and
+ * what else is in use). Other names say nothing about them: "utf-8" is seen, and is ignored as the
+ * replaced API did. */
+static bool is_compression(Str name)
+{
+    static const Str names[] = {
+        STR_INIT("gzip"), STR_INIT("x-gzip"),      STR_INIT("deflate"),    STR_INIT("compress"),
+        STR_INIT("br"),   STR_INIT("zstd"),        STR_INIT("x-compress"), STR_INIT("dcb"),
+        STR_INIT("dcz"),  STR_INIT("exi"),         STR_INIT("bzip2"),      STR_INIT("x-bzip2"),
+        STR_INIT("lzma"), STR_INIT("xz"),          STR_INIT("lz4"),        STR_INIT("snappy"),
+        STR_INIT("zlib"), STR_INIT("pack200-gzip")};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (str_eq_nocase(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool check_type(const Request *request, MediaType *ret, Error *reterr)
 {
-    Str encoding = str_trim(request->content_encoding);
-    if (!str_is_empty(encoding) && !str_eq_nocase(encoding, STR("identity"))) {
-        return error_set(reterr, ERROR_UNKNOWN_TYPE, "a Content-Encoding is not accepted");
+    for (Str rest = request->content_encoding; rest.ptr;) {
+        if (is_compression(str_trim(str_split(&rest, ',')))) {
+            return error_set(reterr, ERROR_UNKNOWN_TYPE, "a compressed body is not accepted");
+        }
     }
     return media_type_parse(request->content_type, ret, reterr);
 }
@@ -102,6 +122,23 @@ static int64_t unix_milliseconds(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
+/* What is acknowledged and is no entry is said: somebody should look at it. */
+static void warn(const Exchange *exchange, const PublishResult *result)
+{
+    static LogSite quarantined, dropped;
+    const Payload *payload = &exchange->payload;
+    if (result->quarantined) {
+        log_rarely(&quarantined, LOG_WARN, "webhook: quarantined %zu: %s (request %.*s)",
+                   result->quarantined, reason_word(payload->quarantined[0].reason).ptr,
+                   STR_ARG(exchange->request.request_id));
+    }
+    if (payload->dropped_members) {
+        log_rarely(&dropped, LOG_WARN,
+                   "webhook: %zu unknown members were dropped: too many or too long (request %.*s)",
+                   payload->dropped_members, STR_ARG(exchange->request.request_id));
+    }
+}
+
 static void count(const Exchange *exchange, const PublishResult *result)
 {
     const Payload *payload = &exchange->payload;
@@ -115,8 +152,11 @@ static void count(const Exchange *exchange, const PublishResult *result)
         stats_add((Stat)(STAT_QUARANTINED + payload->quarantined[i].reason), 1);
     }
     for (size_t i = 0; i < payload->event_count; i++) {
-        stats_add_value(STAT_IGNORED, payload->events[i].change->field);
+        if (!payload->events[i].beside) {
+            stats_add_value(STAT_IGNORED, payload->events[i].change->field);
+        }
     }
+    stats_add(STAT_DROPPED_MEMBERS, payload->dropped_members);
     stats_observe(STAT_WEBHOOK_SECONDS, loop_clock_ns() - exchange->began);
 }
 
@@ -130,7 +170,7 @@ static void answer_result(Exchange *exchange, const PublishResult *result)
         STR_INIT("</accepted><duplicates>"), STR_INIT("</duplicates><quarantined>"),
         STR_INIT("</quarantined><ignored>"), STR_INIT("</ignored></WebhookResult>")};
     const size_t counts[] = {result->accepted, result->duplicates, result->quarantined,
-                             exchange->payload.event_count};
+                             exchange->payload.ignored};
     AnswerFormat format = negotiate(exchange->request.accept, exchange->request.content_type);
     const Str *parts = format == ANSWER_XML ? xml : json;
     char *to = exchange->text;
@@ -152,6 +192,7 @@ static void finish(Exchange *exchange)
         log_line(LOG_DEBUG, "webhook: %zu accepted, %zu duplicates, %zu quarantined (request %.*s)",
                  result->accepted, result->duplicates, result->quarantined,
                  STR_ARG(exchange->request.request_id));
+        warn(exchange, result);
         count(exchange, result);
         answer_result(exchange, result);
         return;

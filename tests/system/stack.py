@@ -39,7 +39,7 @@ LOG_LINE = re.compile(r'time=\S+Z level=(\w+) process="([^"]+)" msg="(.*)"')
 ORDINARY = (
     r"ready: \d+ workers on .*", r"redis: connected \(.*\)", r"drain: \d+ connections are open",
     r"stopping", r"stopped", r"worker \d+ \(pid \d+\) exited with status 0",
-    r"webhook: answered 4\d\d: .*", r"handshake: answered 40[03]: .*",
+    r"webhook: answered 4\d\d: .*", r"handshake: answered 40[03]: .*", r"webhook: quarantined \d+: \w+ \(.*\)",
 )
 
 

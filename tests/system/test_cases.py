@@ -1,4 +1,4 @@
-"""Every case of tests/data, by its runner, through nginx."""
+"""Every case of tests/data, by its runner, through nginx: ours, and what was seen in the field."""
 import subprocess
 import sys
 
@@ -19,6 +19,10 @@ def run_cases(stack, *arguments):
 def test_signed(stack):
     stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")  # the cases with a full or a paused Redis
     run_cases(stack, "--mode", "signed", "--secret", SECRET)
+
+
+def test_field(stack):
+    run_cases(stack, "--cases", str(TOP / "tests/data/field/cases.jsonl"), "--secret", SECRET)
 
 
 def test_unsigned(make_stack):
