@@ -230,7 +230,7 @@ Node members_find(const Members *members, Node object, Str name)
     for (Node node = members->nodes[object].first; node; node = members->nodes[node].next) {
         const Entry *entry = &members->nodes[node];
         if (str_eq_nocase(entry->name, name)) {
-            found = entry->end ? entry->end : node;
+            found = entry->again || entry->is_list ? 0 : node;
         }
     }
     return found;

@@ -55,7 +55,7 @@ Node members_parent(const Members *members, Node node);
 /* Is there nothing inside the node? */
 bool members_is_empty(const Members *members, Node node);
 
-/* The last member of that name in any case; 0: none. */
+/* The last member of that name in any case; 0: none, or it is a list. */
 Node members_find(const Members *members, Node object, Str name);
 
 /* The text of a node; absent when it is not text. */

@@ -57,6 +57,62 @@ def test_three_forms_are_one(stack):
     assert found[0] and found[0] == found[1] == found[2]
 
 
+# Statuses that are not where they are looked for, as senders and relays have really sent them.
+ELSEWHERE = {
+    "JSON as a form": (payload(), KINDS["form"]),
+    "indented JSON as a form": (json.dumps(json.loads(payload()), indent=2).encode(), KINDS["form"]),
+    "XML as a form": (sample("xml/xml-sample.xml"), KINDS["form"]),
+    "statuses at the root": (json.dumps({"statuses": [status()]}).encode(), KINDS["json"]),
+    "beside a null entry": (json.dumps({"entry": None, "statuses": [status()]}).encode(), KINDS["json"]),
+    "another name": (b'{"object":"o","entries":[{}]}', KINDS["json"]),
+    "inside another object": (b'{"payload":' + payload() + b"}", KINDS["json"]),
+    "a form with another prefix": (b"payload[entry][0][id]=1", KINDS["form"]),
+    "lower-case XML": (sample("xml/xml-lower-case.xml"), KINDS["xml"]),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_nothing_passes_without_a_trace(make_stack, name):
+    body, kind = ELSEWHERE[name]
+    stack = make_stack()
+    answer = stack.post(body, kind=kind, headers={"Accept": "application/json"})
+    assert answer.document() == result(quarantined=1)
+    [kept] = stack.quarantine()
+    assert (kept["reason"], kept["pointer"], kept["raw"], kept["entry_id"]) == ("not_a_payload", "", body.decode(), "")
+    assert stack.program.has_logged(r"quarantined 1: not_a_payload \(request %s\)" % answer.header("X-Request-Id"))
+    assert stack.post(body, kind=kind, headers={"Accept": "application/json"}).document() == result(duplicates=1)
+
+
+def test_unsigned_without_a_trace(make_stack):
+    stack = make_stack(app_secret=None, allow_unsigned="true", start=False)
+    stack.program.expects(r"ALLOW_UNSIGNED: .*")
+    answer = stack.start().post(payload(), kind=KINDS["form"], sign=False)
+    assert answer.status == 400 and "WebhookPayload" in answer.document()["detail"]
+    assert stack.program.has_logged(r"webhook: answered 400: nothing in the body is part of a WebhookPayload")
+    assert stack.entries() == stack.quarantine() == []
+    assert stack.post(b'{"object":"o","entry":[]}', sign=False).document() == result()
+
+
+STATUS = "entry[0][changes][0][value][statuses][0]"
+PARTICIPANTS = {
+    "json": lambda n: payload(status("wamid.group", recipient_participant_id=n)),
+    "xml": lambda n: sample("xml/xml-one-status.xml").replace(
+        b"</StatusUpdate>", b"<recipient_participant_id>%s</recipient_participant_id></StatusUpdate>" % n.encode()),
+    "form": lambda n: "{0}[id]=wamid.group&{0}[status]=read&{0}[recipient_participant_id]={1}".format(STATUS, n).encode(),
+}
+
+
+@pytest.mark.parametrize("form", KINDS)
+def test_participants_are_two(make_stack, form):
+    """Two statuses that differ in a member that nobody here knows are two."""
+    stack = make_stack()
+    for participant, want in ("111", result(accepted=1)), ("222", result(accepted=1)), ("111", result(duplicates=1)):
+        answer = stack.post(PARTICIPANTS[form](participant), kind=KINDS[form], headers={"Accept": "application/json"})
+        assert answer.document() == want
+    assert [json.loads(e["extra"]) for e in stack.entries()] == [
+        {"recipient_participant_id": "111"}, {"recipient_participant_id": "222"}]
+
+
 def test_form_is_a_duplicate_of_another_form(make_stack):
     stack = make_stack()
     results = [stack.post(sample("%s/same-%s.%s" % (form, form, form)), kind=kind,
@@ -159,6 +215,41 @@ def test_events(make_stack, window):
     assert [(e["field"], e["phone_number_id"], e["entry_id"]) for e in events] == [
         ("messages", "5", "900100200300401"), ("account_update", "", "900100200300401")]
     assert "wamid.in" in events[0]["raw"] and json.loads(events[1]["raw"])
+
+
+def test_messages_as_forms(make_stack):
+    """Each message is an event of its own, with its text."""
+    stack = make_stack(events_stream="{whatsapp:statuses}:events")
+    for text in "hello", "the order is wrong, cancel it":
+        body = ("entry[0][changes][0][field]=messages&entry[0][changes][0][value][messages][0][text][body]="
+                + text.replace(" ", "+")).encode()
+        assert stack.post(body, kind=KINDS["form"]).document() == result(ignored=1)
+    events = stack.entries("{whatsapp:statuses}:events")
+    assert [json.loads(e["raw"])["value"]["messages"][0]["text"]["body"] for e in events] == [
+        "hello", "the order is wrong, cancel it"]
+
+
+def test_what_stands_beside_statuses(make_stack):
+    """Messages in the change of a status are an event too, and not ignored; so is an entry without changes."""
+    stack = make_stack(events_stream="{whatsapp:statuses}:events")
+    assert stack.post(payload(messages=[{"id": "wamid.in"}])).document() == result(accepted=1)
+    assert stack.post(payload(contacts=[{"wa_id": "1"}], messages=[])).document() == result(accepted=1)
+    ping = {"object": "page", "entry": [{"id": "7", "time": 1, "messaging": [{"message": {"text": "hi"}}]}]}
+    assert stack.post(json.dumps(ping).encode()).document() == result(ignored=1)
+    beside, entry = stack.entries("{whatsapp:statuses}:events")
+    assert json.loads(beside["raw"])["value"]["messages"] == [{"id": "wamid.in"}] and beside["field"] == "messages"
+    assert (entry["field"], entry["entry_id"], json.loads(entry["raw"])) == ("other", "7", ping["entry"][0])
+    assert stack.metric('tickstream_ignored_total{field="other"}') == 1
+    assert stack.metric('tickstream_ignored_total{field="messages"}') == 0
+
+
+def test_more_members_than_are_kept(make_stack):
+    stack = make_stack()
+    stack.program.expects(r"webhook: 39744 unknown members were dropped: .*")
+    body = "&".join(["%s[id]=a" % STATUS, "%s[status]=s" % STATUS] + ["%s[x%d]=1" % (STATUS, n) for n in range(40000)])
+    assert stack.post(body.encode(), kind=KINDS["form"]).document() == result(accepted=1)
+    assert json.loads(stack.entries()[0]["extra"]) == {"x%d" % n: "1" for n in range(256)}
+    assert stack.metric("tickstream_dropped_members_total") == 39744
 
 
 def test_events_are_only_counted_without_a_stream(make_stack):

@@ -281,6 +281,47 @@ static void test_content_type(void **state)
     assert_string_equal(here.sink.content_type, "text/json");
 }
 
+/* A name that is no compression says nothing about the bytes. */
+static void test_content_encoding(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        int status;
+    } cases[] = {
+        {NULL, 200},
+        {"", 200},
+        {"identity", 200},
+        {"utf-8", 200},
+        {"aws-chunked", 200},
+        {"none", 200},
+        {"gzip", 415},
+        {"GZIP", 415},
+        {" br ", 415},
+        {"zstd", 415},
+        {"identity,deflate", 415},
+        {"x-compress", 415},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Request request = post(STR(GOOD));
+        request.content_encoding = str_from(cases[i].header);
+        assert_answer(request, cases[i].status);
+    }
+}
+
+/* Well-formed, and nothing in it is known: kept when it was signed, else the sender's to mend. */
+static void test_without_a_trace(void **state)
+{
+    (void)state;
+    Verifier *verifier = here.server.verifier;
+    assert_answer(post(STR("{\"statuses\":[]}")), 200);
+    assert_string_equal(here.sink.text, "quarantined not_a_payload  {\"statuses\":[]}\n");
+    here.server.verifier = NULL;
+    assert_answer(post(STR("{\"statuses\":[]}")), 400);
+    here.server.verifier = verifier;
+    assert_int_equal(here.sink.publications, 1);
+}
+
 static void test_length(void **state)
 {
     (void)state;
@@ -505,6 +546,8 @@ int main(void)
         TEST(test_stored_xml),
         TEST(test_order_of_checks),
         TEST(test_content_type),
+        TEST(test_content_encoding),
+        TEST(test_without_a_trace),
         TEST(test_length),
         TEST(test_signature),
         TEST(test_type),
