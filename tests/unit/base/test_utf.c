@@ -108,6 +108,29 @@ static void test_utf16(void **state)
     arena_free(arena);
 }
 
+static void test_repair(void **state)
+{
+    (void)state;
+#define FFFD "\xEF\xBF\xBD"
+    static const struct {
+        Str text, repaired, latin1;
+    } cases[] = {
+        {STR_INIT(""), STR_INIT(""), STR_INIT("")},
+        {STR_INIT("a\0b"), STR_INIT("a\0b"), STR_INIT("a\0b")},
+        {STR_INIT("\xC3\xA9"), STR_INIT("\xC3\xA9"), STR_INIT("\xC3\x83\xC2\xA9")},
+        {STR_INIT("\xE9"), STR_INIT(FFFD), STR_INIT("\xC3\xA9")},
+        {STR_INIT("\xFF\x80z"), STR_INIT(FFFD FFFD "z"), STR_INIT("\xC3\xBF\xC2\x80z")},
+        {STR_INIT("\xE2\x82"), STR_INIT(FFFD FFFD), STR_INIT("\xC3\xA2\xC2\x82")},
+    };
+    Arena *arena = arena_new();
+    assert_non_null(arena);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_true(str_eq(utf8_repair(cases[i].text, arena), cases[i].repaired));
+        assert_true(str_eq(latin1_to_utf8(cases[i].text, arena), cases[i].latin1));
+    }
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_every_sequence),
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_utf16),
+        cmocka_unit_test(test_repair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
