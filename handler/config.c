@@ -15,7 +15,7 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 21 };
+enum { SETTINGS = 22 };
 
 /* Texts that were given, in the order of precedence, later ones win. */
 typedef struct {
@@ -64,6 +64,8 @@ static const Setting settings[SETTINGS] = {
      "not empty; one secret a line, at most {most}", "any of these may have signed a POST"},
     {"ALLOW_UNSIGNED", "false", &kind_truth, FIELD(allow_unsigned), .wanted = "true or false",
      .help = "start without APP_SECRET and take what comes"},
+    {"TRUST_RELAY", "false", &kind_truth, FIELD(trust_relay), .wanted = "true or false",
+     .help = "heed nginx's TICKSTREAM_SIGNATURE optional: see nginx/relay.conf"},
     {"VERIFY_TOKEN", "", &kind_secrets, RANGE(verify_tokens, 1, LIMIT_SECRETS),
      "not empty; one token a line, at most {most}", "of the GET handshake; none = 403"},
     {"MAX_BODY", "3MiB", &kind_size, RANGE(max_body, 1, LIMIT_BODY_MAX), "a size up to {most}",
@@ -187,13 +189,19 @@ static bool take_file(Given *given, const char *path, Error *reterr)
     return ok;
 }
 
+/* Of a request, which a CGI program has in its environment too. */
+static bool is_parameter(Str name)
+{
+    return str_eq(name, STR(PREFIX "SIGNATURE"));
+}
+
 static bool take_environment(Given *given, char *const *environment, Error *reterr)
 {
     for (; *environment; environment++) {
         Str text = str_from(*environment);
         size_t equals = str_find(text, '=');
         Str name = {text.ptr, equals};
-        if (str_starts_with(name, STR(PREFIX)) && equals < text.len &&
+        if (str_starts_with(name, STR(PREFIX)) && !is_parameter(name) && equals < text.len &&
             !take_value(given, name, text.ptr + equals + 1, true, reterr)) {
             return false;
         }

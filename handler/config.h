@@ -38,6 +38,7 @@ typedef struct Config {
     int64_t dedupe_window;   /* milliseconds, 0 = off */
     Secrets app_secrets;
     bool allow_unsigned;
+    bool trust_relay; /* nginx may vouch for a request without a signature */
     Secrets verify_tokens;
     size_t max_body;       /* bytes */
     int64_t drain_timeout; /* milliseconds */

@@ -36,6 +36,8 @@ struct Exchange {
     Arena *arena;   /* of this request; reset after the answer has been sent */
     uint64_t began; /* loop_clock_ns() when the request had been read */
 
+    bool is_trusted; /* the body was signed, or vouched for: what is unreadable of it is kept */
+
     /* of an endpoint that answers later */
     Publication publication;
     Probe probe;

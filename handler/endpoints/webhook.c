@@ -47,11 +47,22 @@ static bool check_length(const Exchange *exchange, Error *reterr)
     return admission_check(&server->admission, reterr);
 }
 
-static bool verify(const Exchange *exchange, Error *reterr)
+/* nginx vouches for the sender, who has sent no signature: one that is there must be right. */
+static bool is_vouched(const Exchange *exchange)
+{
+    const Request *request = &exchange->request;
+    return exchange->server->config->trust_relay && !request->signature.ptr &&
+           str_eq(request->signature_rule, STR("optional"));
+}
+
+static bool verify(Exchange *exchange, Error *reterr)
 {
     const Request *request = &exchange->request;
     Verifier *verifier = exchange->server->verifier;
-    return !verifier || signature_verify(verifier, request->signature, request->body, reterr);
+    exchange->is_trusted =
+        is_vouched(exchange) ||
+        (verifier && signature_verify(verifier, request->signature, request->body, reterr));
+    return exchange->is_trusted || !verifier;
 }
 
 /* Content codings that change the bytes of a body (the registry of RFC 9110 section 16.6.1, and
@@ -96,8 +107,8 @@ static bool make_room(Exchange *exchange, const MediaType *type, Error *reterr)
     return true;
 }
 
-/* A body that cannot be read is kept whole when it was signed: the sender would only send the same
- * again. */
+/* A body that cannot be read is kept whole when it was signed or vouched for: the sender would only
+ * send the same again. */
 static bool decode(Exchange *exchange, MediaType type, Error *reterr)
 {
     const Str body = exchange->request.body;
@@ -108,7 +119,7 @@ static bool decode(Exchange *exchange, MediaType type, Error *reterr)
         entries_check_size(&exchange->payload, reterr)) {
         return true;
     }
-    if (reterr->code != ERROR_MALFORMED || !exchange->server->verifier) {
+    if (reterr->code != ERROR_MALFORMED || !exchange->is_trusted) {
         return false;
     }
     return payload_quarantine_body(&exchange->payload, exchange->arena, body, reterr) ||

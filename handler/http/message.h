@@ -16,9 +16,10 @@ typedef struct {
     Str content_type;
     Str content_encoding;
     Str accept;
-    Str signature;  /* X-Hub-Signature-256; a repeated header is here as something that is no
-                       signature */
-    Str request_id; /* [A-Za-z0-9._-]{1,64}, always there */
+    Str signature;      /* X-Hub-Signature-256; a repeated header is here as something that is no
+                           signature */
+    Str signature_rule; /* of the server in front: "optional" when it vouches for the sender */
+    Str request_id;     /* [A-Za-z0-9._-]{1,64}, always there */
     Str body;
     size_t length; /* of the body, as announced; 0 unless has_length */
     bool has_length;

@@ -18,6 +18,7 @@ static const struct {
     {STR_INIT("HTTP_CONTENT_ENCODING"), offsetof(Request, content_encoding)},
     {STR_INIT("HTTP_ACCEPT"), offsetof(Request, accept)},
     {STR_INIT("REQUEST_ID"), offsetof(Request, request_id)},
+    {STR_INIT("TICKSTREAM_SIGNATURE"), offsetof(Request, signature_rule)},
 };
 
 static void set_length(Request *request, Str text)

@@ -1,6 +1,7 @@
 /*
  * From the parameters of a request, which have CGI's names (RFC 3875 section 4.1, and nginx's
- * DOCUMENT_URI and REQUEST_ID), to its members. FastCGI sends them as pairs, CGI as environment.
+ * DOCUMENT_URI and REQUEST_ID, and TICKSTREAM_SIGNATURE), to its members. FastCGI sends them as
+ * pairs, CGI as environment.
  *
  *     Request request = {0};
  *     ... parameters_set(&request, name, value) for each ...

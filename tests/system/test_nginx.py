@@ -1,4 +1,5 @@
 """What nginx itself promises: what is in no log, how much one client may have, what goes around TLS, who is a relay."""
+import base64
 import contextlib
 import pathlib
 import re
@@ -303,3 +304,108 @@ def test_a_repeated_signature(stack, first, second):
                                            "Content-Length: %d" % len(body)) + body)
     assert answer[0] == 401
     assert stack.entries() == []
+
+
+# Relays
+
+RELAY = "192.0.2.10"
+KEY = "32Letters-and-digits.of+a/provider"
+PASSWORD = "a password of a relay"
+
+
+def take_comment_off(nginx, line, becomes=None):
+    nginx.edit("relay.conf", "# " + line, becomes or line)
+
+
+def use_addresses(nginx):
+    """The list of relays names one address; set_real_ip_from the only one that the tests can come from."""
+    take_comment_off(nginx, "192.0.2.10 1;")
+    take_comment_off(nginx, "set_real_ip_from 192.0.2.1;", "set_real_ip_from 127.0.0.1;")
+    take_comment_off(nginx, "real_ip_header X-Forwarded-For;")
+
+
+def use_password(nginx):
+    take_comment_off(nginx, "~. relay;")
+    made = subprocess.run(["openssl", "passwd", "-5", PASSWORD], capture_output=True, text=True, check=True)
+    (nginx.folder / "relay.htpasswd").write_text("relay:" + made.stdout)
+
+
+def use_header(nginx):
+    take_comment_off(nginx, '"~^PUT-32-OR-MORE-LETTERS-AND-DIGITS-HERE$" 1;', '"~^%s$" 1;' % re.escape(KEY))
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(("%s:%s" % (user, password)).encode()).decode()
+
+
+WAYS = {
+    "nobody": (lambda nginx: None, [], [
+        {}, {"X-Forwarded-For": RELAY}, {"Authorization": basic("relay", PASSWORD)}, {"X-Relay-Key": KEY},
+        {"Tickstream-Signature": "optional"}, {"TICKSTREAM_SIGNATURE": "optional"}]),
+    "an address behind a balancer": (use_addresses, [
+        {"X-Forwarded-For": RELAY}, {"X-Forwarded-For": "198.51.100.7, " + RELAY}], [
+        {}, {"X-Forwarded-For": RELAY + ", 198.51.100.7"}, {"X-Real-IP": RELAY}, {"Forwarded": "for=" + RELAY},
+        {"X-Forwarded-For": RELAY + "0"}, {"X-Forwarded-For": ""}]),
+    "an address": (lambda nginx: take_comment_off(nginx, "192.0.2.10 1;"), [], [
+        {}, {"X-Forwarded-For": RELAY}, {"X-Real-IP": RELAY}]),
+    "a password": (use_password, [
+        {"Authorization": basic("relay", PASSWORD)}], [
+        {}, {"Authorization": basic("relay", PASSWORD.upper())}, {"Authorization": basic("relay", "")},
+        {"Authorization": basic("", "")}, {"Authorization": basic("other", PASSWORD)}, {"Authorization": "Basic"},
+        {"Authorization": "Bearer relay"}, {"Authorization": ""}]),
+    "a header": (use_header, [
+        {"X-Relay-Key": KEY}], [
+        {}, {"X-Relay-Key": KEY.upper()}, {"X-Relay-Key": KEY + "x"}, {"X-Relay-Key": "x" + KEY}, {"X-Relay-Key": KEY[:-1]},
+        {"X-Relay-Key": ""}, {"X_Relay_Key": KEY}, {"Relay-Key": KEY}]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_relays(make_stack, way):
+    """Who is one, and who would like to be one."""
+    prepare, good, bad = WAYS[way]
+    stack = make_stack(start=False, trust_relay="true")
+    prepare(stack.nginx)
+    stack.start()
+    with stack.client() as client:
+        for i, headers in enumerate(good):
+            body = payload(status("wamid.%d" % i))
+            assert client.post(body, sign=False, headers=headers).document() == result(accepted=1), headers
+            assert client.post(b"{", sign=False, headers=headers).document()["quarantined"] + i == 1  # kept, as if signed
+            wrong = {**headers, "X-Hub-Signature-256": signature(body, "another secret")}
+            assert client.post(body, sign=False, headers=wrong).status == 401
+        for headers in bad:
+            answer = client.post(payload(status("wamid.bad")), sign=False, headers=headers)
+            assert answer.status == 401, headers
+            check_problem(401, {k.lower(): v for k, v in answer.headers}, answer.body, False)
+        # Meta signs, and is asked for nothing else.
+        assert client.post(payload(status("wamid.meta"))).document() == result(accepted=1)
+        assert client.get(HOOK + QUERY).body == b"1"
+    assert [e["id"] for e in stack.entries()] == ["wamid.%d" % i for i in range(len(good))] + ["wamid.meta"]
+
+
+def test_relays_are_not_trusted_by_default(make_stack):
+    stack = make_stack(start=False)
+    use_header(stack.nginx)
+    stack.start()
+    assert stack.post(payload(), sign=False, headers={"X-Relay-Key": KEY}).status == 401
+
+
+def test_a_relay_by_certificate(make_stack):
+    stack, port = make_tls_stack(make_stack, False, trust_relay="true")
+    tls = stack.nginx.folder / "tls"
+    make_certificate(tls, "relay-ca", subject="/CN=A CA")
+    names = {"relay": "/O=An organisation/CN=relay.example.com", "longer": "/CN=relay.example.com.evil.example",
+             "hidden": "/O=x,CN=relay.example.com/CN=evil"}
+    for name, subject in names.items():
+        make_certificate(tls, name, "relay-ca", subject)
+    make_certificate(tls, "stranger", subject="/CN=relay.example.com")
+    take_comment_off(stack.nginx, '"~^SUCCESS:')
+    stack.nginx.edit("tls.conf", "    # include mtls.conf;",
+                     'ssl_client_certificate "%s/relay-ca.pem"; ssl_verify_client optional;' % tls)
+    stack.start()
+    body = payload(status("wamid.certificate"))
+    sent = request("POST", HOOK, "Content-Type: application/json", "Content-Length: %d" % len(body)) + body
+    codes = {name: raw_tls(port, tls, sent, name) for name in [None, "relay", "longer", "hidden", "stranger"]}
+    assert codes == {None: 401, "relay": 200, "longer": 401, "hidden": 401, "stranger": 403}
+    assert len(stack.entries()) == 1

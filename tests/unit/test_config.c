@@ -97,6 +97,7 @@ static void test_defaults(void **state)
                               "TICKSTREAM_DEDUPE_WINDOW=86400s\n"
                               "TICKSTREAM_APP_SECRET=\n"
                               "TICKSTREAM_ALLOW_UNSIGNED=true\n"
+                              "TICKSTREAM_TRUST_RELAY=false\n"
                               "TICKSTREAM_VERIFY_TOKEN=\n"
                               "TICKSTREAM_MAX_BODY=3145728\n"
                               "TICKSTREAM_EVENTS_STREAM=\n"
@@ -186,6 +187,8 @@ static void test_values(void **state)
         {"APP_SECRET", "1\n2\n3\n4\n5\n6\n7\n8\n9\n0\n1\n2\n3\n4\n5\n6\n7", NULL},
         {"ALLOW_UNSIGNED", "1", NULL},
         {"ALLOW_UNSIGNED", "TRUE", NULL},
+        {"TRUST_RELAY", "true", "true"},
+        {"TRUST_RELAY", "optional", NULL},
         {"VERIFY_TOKEN", "t", "***"},
         {"VERIFY_TOKEN", "", NULL},
         {"MAX_BODY", "1", "1"},
@@ -339,6 +342,24 @@ static void test_file_of_one_value(void **state)
     config_free(config);
 }
 
+static Config *load_file(const char *text, const char *environment, Error *error)
+{
+    return load(file_with(text, strlen(text)), environment, UNSIGNED, error);
+}
+
+/* What a web server tells a CGI program about its request is no setting. */
+static void test_parameter(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config = load(NULL, "TICKSTREAM_SIGNATURE=optional", UNSIGNED, &error);
+    assert_non_null(config);
+    assert_false(config->trust_relay);
+    config_free(config);
+    assert_null(load_file("TICKSTREAM_SIGNATURE=optional\n", "X=1", &error));
+    assert_string_equal(error.text, "TICKSTREAM_SIGNATURE: unknown setting");
+}
+
 static void test_value_and_file(void **state)
 {
     (void)state;
@@ -365,11 +386,6 @@ static void test_unknown_names(void **state)
         assert_memory_equal(error.text, names[i], len);
         assert_string_equal(error.text + len, ": unknown setting");
     }
-}
-
-static Config *load_file(const char *text, const char *environment, Error *error)
-{
-    return load(file_with(text, strlen(text)), environment, UNSIGNED, error);
 }
 
 static void test_precedence(void **state)
@@ -457,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_bad_secrets),
+        cmocka_unit_test(test_parameter),
         cmocka_unit_test(test_value_and_file),
         cmocka_unit_test(test_file_of_one_value),
         cmocka_unit_test(test_unknown_names),

@@ -357,6 +357,45 @@ static void test_signature(void **state)
     assert_int_equal(here.sink.publications, 0);
 }
 
+/* nginx vouches for the sender, when it is trusted to and there is no signature. */
+static void test_vouched(void **state)
+{
+    (void)state;
+    static const struct {
+        bool trust_relay;
+        const char *rule, *signature; /* NULL: none */
+        int status;
+    } cases[] = {
+        {false, "optional", NULL, 401},
+        {true, "optional", NULL, 200},
+        {true, NULL, NULL, 401},
+        {true, "Optional", NULL, 401},
+        {true, "required", NULL, 401},
+        {true, "optional", "repeated", 401},
+        {true, "optional", "sha256=00", 401},
+        {true, "", NULL, 401},
+    };
+    const Str bodies[] = {STR(GOOD), STR("{")};
+    for (size_t i = 0; i < COUNT(cases) * 2; i++) {
+        Request request = post(bodies[i % 2]);
+        here.config.trust_relay = cases[i / 2].trust_relay;
+        request.signature_rule = cases[i / 2].rule ? str_from(cases[i / 2].rule) : (Str){NULL, 0};
+        request.signature =
+            cases[i / 2].signature ? str_from(cases[i / 2].signature) : (Str){NULL, 0};
+        assert_answer(request, cases[i / 2].status);
+    }
+    assert_int_equal(here.sink.publications, 2); /* what cannot be read is kept, as if signed */
+    assert_string_equal(here.sink.text, "quarantined syntax  {\n");
+
+    /* In unsigned mode too, where nobody else's is. */
+    here.server.verifier = verifier_free(here.server.verifier);
+    Request request = post(STR("{"));
+    request.signature = (Str){NULL, 0};
+    assert_answer(request, 400);
+    request.signature_rule = STR("optional");
+    assert_answer(request, 200);
+}
+
 static void test_type(void **state)
 {
     (void)state;
@@ -550,6 +589,7 @@ int main(void)
         TEST(test_without_a_trace),
         TEST(test_length),
         TEST(test_signature),
+        TEST(test_vouched),
         TEST(test_type),
         TEST(test_unsigned),
         TEST(test_sink_fails),

@@ -45,6 +45,8 @@ static void test_members(void **state)
         "CONTENT_LENGTH=12",
         "nothing",
         "HTTP_HOST=x",
+        "HTTP_TICKSTREAM_SIGNATURE=a client's",
+        "TICKSTREAM_SIGNATURE=optional",
         NULL,
     };
     Request request = read_all(environment, *state);
@@ -56,6 +58,7 @@ static void test_members(void **state)
     assert_true(is(request.accept, "*/*"));
     assert_true(is(request.signature, "sha256=00"));
     assert_true(is(request.request_id, "id-1"));
+    assert_true(is(request.signature_rule, "optional"));
     assert_true(request.has_length);
     assert_int_equal(request.length, 12);
     assert_null(request.body.ptr);
