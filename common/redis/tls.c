@@ -179,7 +179,7 @@ Tls *tls_open(TlsContext *context, int fd, const char *host, Error *reterr)
     return tls;
 }
 
-static void explain(Tls *tls, int error, int system_error)
+static void explain(Tls *tls, int system_error)
 {
     const long verified = SSL_get_verify_result(tls->ssl);
     const unsigned long code = ERR_peek_last_error();
@@ -192,12 +192,11 @@ static void explain(Tls *tls, int error, int system_error)
     } else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
                ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER) {
         snprintf(tls->why, sizeof(tls->why), "tls: wrong version number: is this a TLS port?");
-    } else if (code) {
+    } else if (code && !ERR_SYSTEM_ERROR(code)) {
         snprintf(tls->why, sizeof(tls->why), "tls: %s", library_error());
     } else {
         snprintf(tls->why, sizeof(tls->why), "tls: %s",
-                 error == SSL_ERROR_SYSCALL && system_error ? strerror(system_error)
-                                                            : "the connection broke");
+                 system_error ? strerror(system_error) : "the connection broke");
     }
 }
 
@@ -217,16 +216,17 @@ static TlsState state_of(Tls *tls, int result)
     default:
         break;
     }
-    /* OpenSSL 3 reports an end without a farewell as an error; before, as no error at all. */
+    /* OpenSSL 3 reports an end without a farewell as an error; before, as no error at all. 3.5
+     * files failed system calls among its own errors. */
     const unsigned long code = ERR_peek_last_error();
     const bool hung_up =
         system_error == EPIPE || system_error == ECONNRESET || (system_error == 0 && !code);
-    if ((error == SSL_ERROR_SYSCALL && hung_up) ||
-        (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-         ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
+    const bool by_system = error == SSL_ERROR_SYSCALL || ERR_SYSTEM_ERROR(code);
+    if ((by_system && hung_up) || (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+                                   ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
         return TLS_CLOSED;
     }
-    explain(tls, error, system_error);
+    explain(tls, system_error);
     return TLS_FAILED;
 }
 
