@@ -195,7 +195,7 @@ def test_all_cases_behind_a_web_server(make_stack):
                      "fastcgi_keep_conn on;\nfastcgi_param SCRIPT_FILENAME %s;" % script)
     stack.redis.start()
     runner = Server(stack.folder / "fcgiwrap.log")
-    runner.spawn(["fcgiwrap", "-c", "4", "-s", "unix:%s" % stack.program.socket], env=clean_environment({}))
+    runner.spawn(["fcgiwrap", "-s", "unix:%s" % stack.program.socket], env=clean_environment({}))
     try:
         wait_for(stack.program.socket.exists, "fcgiwrap listens")
         stack.nginx.start()
