@@ -1,7 +1,6 @@
 #include "payload/codec.h"
 
 #include "base/media_type.h"
-#include "base/text.h"
 #include "base/utf.h"
 #include "payload/xml_parser.h"
 
@@ -113,22 +112,26 @@ static void move_position(Error *error, size_t mark)
     }
 }
 
+/* The byte of an escape at the beginning of the text, when it is none of ASCII; 0: there is none.
+ */
+static unsigned char high_escape(Str text)
+{
+    const int high = text.len > 2 && text.ptr[0] == '%' ? ascii_hex_digit(text.ptr[1]) : -1;
+    const int low = high >= 8 ? ascii_hex_digit(text.ptr[2]) : -1;
+    return low >= 0 ? (unsigned char)(high * 16 + low) : 0;
+}
+
 /* A form in ISO 8859-1 in UTF-8: its bytes from 0x80, bare or as escapes. Absent: no memory. */
 static Str form_from_latin1(Str form, Arena *arena)
 {
-    Text text = text_begin(arena);
-    for (size_t i = 0; i < form.len; i++) {
-        const char *at = form.ptr + i;
-        const bool escape = *at == '%' && form.len - i > 2 && ascii_hex_digit(at[1]) >= 8 &&
-                            ascii_hex_digit(at[2]) >= 0;
-        const unsigned char byte =
-            escape ? (unsigned char)(ascii_hex_digit(at[1]) << 4 | ascii_hex_digit(at[2]))
-                   : (unsigned char)*at;
-        char utf8[4];
-        text_add(&text, (Str){utf8, utf8_encode(byte, utf8)});
-        i += escape ? 2 : 0;
+    char *out = arena_alloc(arena, 2 * form.len);
+    size_t len = 0;
+    for (size_t i = 0; out && i < form.len; i++) {
+        const unsigned char escaped = high_escape(str_from_offset(form, i));
+        len += utf8_encode(escaped ? escaped : (unsigned char)form.ptr[i], out + len);
+        i += escaped ? 2 : 0;
     }
-    return text_finish(&text);
+    return (Str){out, len};
 }
 
 /* A body that is not UTF-8, as its charset has it. Absent: no memory. */

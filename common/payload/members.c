@@ -304,6 +304,8 @@ static void add_comma(Text *text)
     text_add(text, last == '{' || last == '[' ? STR("") : STR(","));
 }
 
+/* Recursion is as deep as the body was nested, at most LIMIT_DEPTH. */
+/* NOLINTBEGIN(misc-no-recursion) */
 static void render_member(const Members *members, Node node, Text *text);
 
 /* What one node is, without what else has its name. */
@@ -359,6 +361,8 @@ void members_render(const Members *members, Node object, Text *text)
         }
     }
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 size_t members_dropped(const Members *members)
 {
