@@ -20,10 +20,10 @@ typedef struct {
 /* A constant text, in an expression or in the initializer of a static table. The argument is
  * a string literal. */
 #define STR(literal) ((Str)STR_INIT(literal))
-#define STR_INIT(literal)                                                                          \
-    {                                                                                              \
-        "" literal, sizeof(literal) - 1                                                            \
-    }
+/* Versions of clang-format disagree about a body that is only braces. */
+/* clang-format off */
+#define STR_INIT(literal) {"" literal, sizeof(literal) - 1}
+/* clang-format on */
 
 /* For printf's "%.*s". */
 #define STR_ARG(s) (int)(s).len, (s).ptr

@@ -67,10 +67,10 @@ static const EntryField status_fields[] = {STATUS_ROWS(AS_FIELD)};
 static const EntryField quarantined_fields[] = {QUARANTINED_ROWS(AS_FIELD)};
 static const EntryField event_fields[] = {EVENT_ROWS(AS_FIELD)};
 
-#define FIELDS(rows)                                                                               \
-    {                                                                                              \
-        rows, sizeof(rows) / sizeof((rows)[0])                                                     \
-    }
+/* Versions of clang-format disagree about a body that is only braces. */
+/* clang-format off */
+#define FIELDS(rows) {rows, sizeof(rows) / sizeof((rows)[0])}
+/* clang-format on */
 
 static const EntryFields kinds[ENTRY_KINDS] = {
     [ENTRY_STATUS] = FIELDS(status_fields),

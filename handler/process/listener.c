@@ -128,7 +128,7 @@ static bool own_path(const Config *config, const char *path, Listener *listener,
 /* On an inherited socket listen() once more only sets its backlog. */
 static bool begin_listening(int fd, const char *name, Error *reterr)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
     return (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
             fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && listen(fd, BACKLOG) == 0) ||
            fail(reterr, "cannot listen", name);
