@@ -454,7 +454,7 @@ static bool leave_to(Form *form, unsigned depth)
 
 static size_t index_at(uint64_t indexes, unsigned level)
 {
-    return (indexes >> (16 * (LEVELS - 1 - level))) & UINT16_MAX;
+    return (indexes >> (16 * ((LEVELS - 1 - level) % LEVELS))) & UINT16_MAX;
 }
 
 /* Goes into the next item of a list, which must have this index. */
