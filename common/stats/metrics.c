@@ -38,6 +38,9 @@ static const Str fields[VALUES_OF(STAT_IGNORED)] = {
     STR_INIT("other"),
 };
 
+static const char *const durable_states[DURABLE_STATES] = {
+    "-1", [DURABLE_YES] = "1", [DURABLE_UNKNOWN] = "-1", [DURABLE_NO] = "0"};
+
 #define MICROSECONDS UINT64_C(1000)
 #define MILLISECONDS UINT64_C(1000000)
 #define SECONDS UINT64_C(1000000000)
@@ -81,6 +84,9 @@ const Metric metrics[STAT_COUNT] = {
     [STAT_WORKERS] = {"tickstream_workers", METRIC_GAUGE, .help = "Workers that run."},
     [STAT_REDIS_CONNECTED] = {"tickstream_redis_connected", METRIC_GAUGE,
                               .help = "Workers with a usable Redis connection."},
+    [STAT_REDIS_DURABLE] = {"tickstream_redis_durable", METRIC_STATE,
+                            "1: Redis neither evicts nor forgets; 0: it does; -1: not known.",
+                            .states = durable_states},
     [STAT_CONNECTIONS] = {"tickstream_fastcgi_connections", METRIC_GAUGE,
                           .help = "Open FastCGI connections, idle ones too."},
     [STAT_REQUESTS_IN_FLIGHT] = {"tickstream_requests_in_flight", METRIC_GAUGE,

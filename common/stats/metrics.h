@@ -44,6 +44,7 @@ typedef enum {
     STAT_WORKER_STARTS,
     STAT_WORKERS,
     STAT_REDIS_CONNECTED,
+    STAT_REDIS_DURABLE, /* a Durable */
     STAT_CONNECTIONS,
     STAT_REQUESTS_IN_FLIGHT,
     STAT_BYTES_IN_FLIGHT,
@@ -55,10 +56,14 @@ typedef enum {
     STAT_COUNT
 } Stat;
 
+/* Does what Redis stores last? From the best to the worst; 0 is not set. */
+typedef enum { DURABLE_YES = 1, DURABLE_UNKNOWN, DURABLE_NO, DURABLE_STATES } Durable;
+
 typedef enum {
     METRIC_COUNTER,   /* how often, or how much: only grows */
     METRIC_GAUGE,     /* what is now: gone with the worker that has set it; added up */
     METRIC_MAXIMUM,   /* reported as the greatest of all slots; outlives its worker */
+    METRIC_STATE,     /* one of a few: the worst of all slots, as its text; gone with the worker */
     METRIC_HISTOGRAM, /* how many of each size: only grows */
 } MetricKind;
 
@@ -71,6 +76,8 @@ typedef struct {
     const char *label; /* of the values */
     const Str *values; /* the last may stand for all others */
     size_t first;      /* values before this one do not occur, and are not reported */
+
+    const char *const *states; /* what is reported for 0, when nobody has set it, 1, 2, ... */
 
     const uint64_t *bounds; /* of a histogram, growing: a bound belongs to its bucket */
     uint64_t unit;          /* what bounds and sum are divided by in the report */

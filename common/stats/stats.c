@@ -69,7 +69,7 @@ void stats_clear_gauges(size_t slot)
 {
     for (size_t stat = 0; stat < STAT_COUNT; stat += metric_cells(&metrics[stat])) {
         for (size_t i = 0; i < metric_cells(&metrics[stat]); i++) {
-            if (metrics[stat].kind == METRIC_GAUGE) {
+            if (metrics[stat].kind == METRIC_GAUGE || metrics[stat].kind == METRIC_STATE) {
                 __atomic_store_n(&slots[slot][stat + i], 0, __ATOMIC_RELAXED);
             }
         }
@@ -87,12 +87,17 @@ static unsigned long long total(const Metric *metric, size_t cell)
         sum += value;
         greatest = value > greatest ? value : greatest;
     }
-    return metric->kind == METRIC_MAXIMUM ? greatest : sum;
+    return metric->kind == METRIC_MAXIMUM || metric->kind == METRIC_STATE ? greatest : sum;
 }
 
 static void render_plain(Text *text, const Metric *metric)
 {
     text_add_format(text, "%s %llu\n", metric->name, total(metric, 0));
+}
+
+static void render_state(Text *text, const Metric *metric)
+{
+    text_add_format(text, "%s %s\n", metric->name, metric->states[total(metric, 0)]);
 }
 
 static void render_values(Text *text, const Metric *metric)
@@ -125,11 +130,14 @@ static void render(Text *text, const Metric *metric)
     static const char *const types[] = {[METRIC_COUNTER] = "counter",
                                         [METRIC_GAUGE] = "gauge",
                                         [METRIC_MAXIMUM] = "gauge",
+                                        [METRIC_STATE] = "gauge",
                                         [METRIC_HISTOGRAM] = "histogram"};
     text_add_format(text, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                     types[metric->kind]);
     if (metric->kind == METRIC_HISTOGRAM) {
         render_histogram(text, metric);
+    } else if (metric->kind == METRIC_STATE) {
+        render_state(text, metric);
     } else if (metric->values) {
         render_values(text, metric);
     } else {

@@ -60,6 +60,7 @@ static void test_table(void **state)
         assert_int_equal(metric->values != NULL, metric->count && !is_histogram);
         assert_int_equal(metric->bounds != NULL, is_histogram);
         assert_int_equal(metric->unit != 0, is_histogram);
+        assert_int_equal(metric->states != NULL, metric->kind == METRIC_STATE);
         for (size_t i = 0; metric->values && i < metric->count; i++) {
             assert_false(str_is_empty(metric->values[i]));
         }
@@ -181,6 +182,10 @@ static const char *const golden[] = {
     "# HELP tickstream_redis_connected Workers with a usable Redis connection.",
     "# TYPE tickstream_redis_connected gauge",
     "tickstream_redis_connected 302",
+    "# HELP tickstream_redis_durable 1: Redis neither evicts nor forgets; 0: it does; -1: not "
+    "known.",
+    "# TYPE tickstream_redis_durable gauge",
+    "tickstream_redis_durable 0",
     "# HELP tickstream_fastcgi_connections Open FastCGI connections, idle ones too.",
     "# TYPE tickstream_fastcgi_connections gauge",
     "tickstream_fastcgi_connections 304",
@@ -260,6 +265,7 @@ static void test_text(void **state)
         for (size_t i = 1; i < REASON_COUNT; i++) {
             stats_add((Stat)(STAT_QUARANTINED + i), 10 * i);
         }
+        stats_set(STAT_REDIS_DURABLE, slot == 0 ? DURABLE_NO : DURABLE_UNKNOWN);
         stats_add_value(STAT_IGNORED, STR("messages"));
         stats_add_value(STAT_IGNORED, STR("security"));
         stats_add_value(STAT_IGNORED, STR("nobody knows it"));
@@ -302,7 +308,7 @@ static void test_format(void **state)
             assert_string_equal(name, current);
         } else {
             assert_memory_equal(text, current, strlen(current));
-            assert_int_equal(sscanf(strrchr(text, ' '), " %31[0-9.]", number), 1);
+            assert_int_equal(sscanf(strrchr(text, ' '), " %31[-0-9.]", number), 1);
         }
     }
 }

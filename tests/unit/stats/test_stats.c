@@ -18,6 +18,7 @@ enum { SLOTS = 3 };
 #define COLORS ((Stat)10)
 #define TIMES ((Stat)12)
 #define SIZES ((Stat)16)
+#define MOOD ((Stat)21)
 
 static const Str levels[] = {STR_INIT("low"), STR_INIT("high")};
 static const Str tastes[] = {STR_INIT("none"), STR_INIT("sweet"), STR_INIT("sour"),
@@ -25,6 +26,8 @@ static const Str tastes[] = {STR_INIT("none"), STR_INIT("sweet"), STR_INIT("sour
 static const Str colors[] = {STR_INIT("red"), STR_INIT("other")};
 static const uint64_t times[] = {500, 1000};
 static const uint64_t sizes[] = {1, 10, 100};
+
+static const char *const moods[] = {"none", "good", "bad"};
 
 const Metric metrics[STAT_COUNT] = {
     [RUNS] = {"runs_total", METRIC_COUNTER, "Runs."},
@@ -37,6 +40,7 @@ const Metric metrics[STAT_COUNT] = {
     [COLORS] = {"colors_total", METRIC_COUNTER, "Colors.", 2, .label = "color", .values = colors},
     [TIMES] = {"time_seconds", METRIC_HISTOGRAM, "Times.", 2, .bounds = times, .unit = 1000},
     [SIZES] = {"size_bytes", METRIC_HISTOGRAM, "Sizes.", 3, .bounds = sizes, .unit = 1},
+    [MOOD] = {"mood", METRIC_STATE, "Mood.", .states = moods},
 };
 
 static int set_up(void **state)
@@ -69,6 +73,7 @@ static void test_report(void **state)
         stats_set(LEVELS, 5);
         stats_set((Stat)(LEVELS + 1), slot);
         stats_set(NEWEST, 7 - slot);
+        stats_set(MOOD, slot == 1 ? 2 : slot); /* the worst: of one that is not the last */
         stats_add_value(TASTES, STR("sour"));
         stats_add_value(TASTES, STR("none")); /* cannot occur, so it is not known */
         stats_add_value(TASTES, (Str){NULL, 0});
@@ -99,7 +104,8 @@ static void test_report(void **state)
                   "# HELP size_bytes Sizes.\n# TYPE size_bytes histogram\n"
                   "size_bytes_bucket{le=\"1\"} 2\nsize_bytes_bucket{le=\"10\"} 2\n"
                   "size_bytes_bucket{le=\"100\"} 3\nsize_bytes_bucket{le=\"+Inf\"} 5\n"
-                  "size_bytes_sum 254\nsize_bytes_count 5\n");
+                  "size_bytes_sum 254\nsize_bytes_count 5\n"
+                  "# HELP mood Mood.\n# TYPE mood gauge\nmood bad\n");
 }
 
 /* A worker that takes a dead one's place goes on with all but the gauges, labelled ones too. */
@@ -112,6 +118,7 @@ static void test_replaced_worker(void **state)
     stats_set(STATE, 4);
     stats_set((Stat)(LEVELS + 1), 5);
     stats_set(NEWEST, 6);
+    stats_set(MOOD, 2);
     stats_add_value(TASTES, STR("sweet"));
     stats_observe(SIZES, 7);
     stats_use(2);
@@ -122,6 +129,7 @@ static void test_replaced_worker(void **state)
     assert_int_equal(stats_of(1, STATE), 0);
     assert_int_equal(stats_of(1, (Stat)(LEVELS + 1)), 0);
     assert_int_equal(stats_of(1, NEWEST), 6);
+    assert_int_equal(stats_of(1, MOOD), 0);
     assert_int_equal(stats_of(1, (Stat)(TASTES + 1)), 1);
     assert_int_equal(stats_of(1, (Stat)(SIZES + 1)), 1);
     assert_int_equal(stats_of(1, (Stat)(SIZES + 4)), 7);
