@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "setting.h"
+#include "stream/keys.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,6 +56,8 @@ static const Setting settings[SETTINGS] = {
      "what Redis' certificate must be for; none = the host of REDIS_URL"},
     {"REDIS_TLS_VERIFY", "full", &kind_verify, RANGE(redis_tls_verify, 0, TLS_VERIFIES - 1),
      "{words}", "chain: the certificate may be for any name"},
+    {"REQUIRE_DURABLE", "false", &kind_truth, FIELD(require_durable), .wanted = "true or false",
+     .help = "refuse a Redis that is known to evict or not to persist"},
     {"STREAM", "whatsapp:statuses", &kind_stream, TEXT(stream, 1),
      "a name of {least} to {most} bytes without braces", "stream of the statuses"},
     {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 365 * ONE_DAY_MS),
@@ -294,6 +297,12 @@ static bool check_together(const Config *config, Error *reterr)
     }
     if (strcmp(config->events_stream, config->stream) == 0) {
         return bad(reterr, PREFIX "EVENTS_STREAM: must be another one than " PREFIX "STREAM");
+    }
+    if (stream_keys_derive(config->stream, config->events_stream)) {
+        return bad(reterr,
+                   PREFIX "EVENTS_STREAM: is the name of a key that is derived from " PREFIX
+                          "STREAM; {%.60s}:events is not",
+                   config->stream);
     }
     if (config->dedupe_window > 0 && config->dedupe_window < 1000) {
         return bad(reterr, PREFIX "DEDUPE_WINDOW: must be 0 or at least 1s");

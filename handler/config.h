@@ -33,6 +33,7 @@ typedef struct Config {
     char redis_tls_key[512];
     char redis_tls_name[256]; /* "" = the host of the URL */
     TlsVerify redis_tls_verify;
+    bool require_durable; /* a Redis that evicts or forgets is not written to */
     char stream[512];
     char events_stream[512]; /* "" = none */
     int64_t dedupe_window;   /* milliseconds, 0 = off */

@@ -50,6 +50,25 @@ StreamKeys *stream_keys_new(const char *stream, const char *events, unsigned win
     return &block->keys;
 }
 
+bool stream_keys_derive(const char *stream, const char *name)
+{
+    static const char *const words[] = {"quarantine", "probe", "dead", "seen"};
+    const Str text = str_from(name);
+    const size_t len = strlen(stream);
+    if (text.len < len + 3 || name[0] != '{' || memcmp(name + 1, stream, len) != 0 ||
+        memcmp(name + 1 + len, "}:", 2) != 0) {
+        return false;
+    }
+    Str rest = str_from_offset(text, len + 3);
+    const Str first = str_split(&rest, ':');
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (str_eq(first, str_from(words[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 StreamKeys *stream_keys_free(StreamKeys *keys)
 {
     free(keys); /* the first member of its block */

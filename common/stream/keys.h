@@ -29,6 +29,9 @@ typedef struct {
  * Caller frees with stream_keys_free().
  */
 StreamKeys *stream_keys_new(const char *stream, const char *events, unsigned window);
+/* Is this, or may this become, the name of a key that is derived from the stream's? */
+bool stream_keys_derive(const char *stream, const char *name);
+
 StreamKeys *stream_keys_free(StreamKeys *keys); /* takes NULL; returns NULL */
 
 #endif

@@ -93,6 +93,7 @@ static void test_defaults(void **state)
                               "TICKSTREAM_REDIS_TLS_KEY=\n"
                               "TICKSTREAM_REDIS_TLS_NAME=\n"
                               "TICKSTREAM_REDIS_TLS_VERIFY=full\n"
+                              "TICKSTREAM_REQUIRE_DURABLE=false\n"
                               "TICKSTREAM_STREAM=whatsapp:statuses\n"
                               "TICKSTREAM_DEDUPE_WINDOW=86400s\n"
                               "TICKSTREAM_APP_SECRET=\n"
@@ -198,7 +199,11 @@ static void test_values(void **state)
         {"MAX_BODY", "0", NULL},
         {"MAX_BODY", "3MB", NULL},
         {"EVENTS_STREAM", "{whatsapp:statuses}:events", "{whatsapp:statuses}:events"},
+        {"EVENTS_STREAM", "{whatsapp:statuses}:probe", NULL},
+        {"EVENTS_STREAM", "{whatsapp:statuses}:seen:0", NULL},
         {"EVENTS_STREAM", "", ""},
+        {"REQUIRE_DURABLE", "true", "true"},
+        {"REQUIRE_DURABLE", "yes", NULL},
         {"DRAIN_TIMEOUT", "0", "0s"},
         {"DRAIN_TIMEOUT", "1h", "3600s"},
         {"DRAIN_TIMEOUT", "3601s", NULL},

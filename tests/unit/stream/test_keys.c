@@ -31,6 +31,34 @@ static void test_two(void **state)
     stream_keys_free(b);
 }
 
+static void test_derived(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool want;
+    } cases[] = {{"{s}:quarantine", true},
+                 {"{s}:probe", true},
+                 {"{s}:seen", true},
+                 {"{s}:seen:0", true},
+                 {"{s}:dead", true},
+                 {"{s}:events", false},
+                 {"{s}:probes", false},
+                 {"{s}:", false},
+                 {"{t}:probe", false},
+                 {"s", false},
+                 {"", false},
+                 {"{s", false},
+                 {"{s}", false},
+                 {"{s}probe:probe", false},
+                 {"s}:probe", false}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        if (stream_keys_derive("s", cases[i].name) != cases[i].want) {
+            fail_msg("%s", cases[i].name);
+        }
+    }
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -45,6 +73,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_two),
+        cmocka_unit_test(test_derived),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
