@@ -15,9 +15,9 @@ typedef enum {
 
 enum { WORDS_MOST = 3 };
 
-Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys)
+Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys, bool requires_durable)
 {
-    return (Greeting){.url = url, .needs_transaction = keys->window == 0};
+    return (Greeting){.url = url, .keys = keys, .requires_durable = requires_durable};
 }
 
 /* The words of a question; 0 = it is not asked. */
@@ -46,10 +46,10 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
         return 1;
     case ASK_MULTI:
         words[0] = STR("MULTI");
-        return greeting->needs_transaction ? 1 : 0;
+        return greeting->keys->window == 0 ? 1 : 0;
     case ASK_EXEC:
         words[0] = STR("EXEC");
-        return greeting->needs_transaction ? 1 : 0;
+        return greeting->keys->window == 0 ? 1 : 0;
     case ASK_SCRIPT:
         words[0] = STR("SCRIPT");
         words[1] = STR("LOAD");
@@ -74,7 +74,7 @@ bool greeting_write(Greeting *greeting, Buffer *buffer)
         }
         greeting->asked |= count ? 1U << question : 0;
     }
-    return true;
+    return trial_write(&greeting->trial, buffer, greeting->keys);
 }
 
 static Question first_asked(const Greeting *greeting)
@@ -136,13 +136,47 @@ static bool accept(Greeting *greeting, Question question, const Reply *reply)
     return question == ASK_EXEC ? reply->kind == REPLY_LIST : reply->kind == REPLY_STATUS;
 }
 
+/* Not a fault of how things are set up: publications are refused until it is over. */
+static bool passes(Str error)
+{
+    return error_rule(error)->verdict == VERDICT_RETRY || str_starts_with(error, STR("OOM")) ||
+           str_starts_with(error, STR("MISCONF"));
+}
+
+/* The last answer is there: is what was learnt good enough? */
+static bool judge(Greeting *greeting)
+{
+    greeting->durable =
+        standing_judge(&greeting->trial.standing, greeting->keys, greeting->durable_why);
+    if (greeting->durable != DURABLE_NO || !greeting->requires_durable) {
+        return true;
+    }
+    snprintf(greeting->complaint, sizeof(greeting->complaint),
+             "refused for TICKSTREAM_REQUIRE_DURABLE: %s", greeting->durable_why);
+    greeting->alert = true;
+    return false;
+}
+
+static bool accept_trial(Greeting *greeting, const Reply *reply)
+{
+    const Reply *error;
+    const char *why = trial_take(&greeting->trial, reply, &error);
+    if (error) {
+        complain_of_error(greeting, error->text);
+    }
+    return !why && (!error || passes(error->text)) &&
+           (trial_left(&greeting->trial) > 0 || judge(greeting));
+}
+
 const char *greeting_take(Greeting *greeting, const Reply *reply)
 {
     const Question question = first_asked(greeting);
-    if (question == ASK_COUNT) {
+    if (greeting_is_done(greeting)) {
         return "a reply that nobody asked for";
     }
-    if (!accept(greeting, question, reply)) {
+    bool ok =
+        question == ASK_COUNT ? accept_trial(greeting, reply) : accept(greeting, question, reply);
+    if (!ok) {
         return "refused at the greeting";
     }
     greeting->asked &= ~(1U << question);

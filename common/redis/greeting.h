@@ -4,7 +4,12 @@
  *
  * All questions leave at once, their answers come in the same order: AUTH, SELECT, CLIENT SETNAME,
  * ROLE (only a master is written to), MULTI and EXEC (without that right, what stands between them
- * would be executed one by one), SCRIPT LOAD. A name and a role may be forbidden to us.
+ * would be executed one by one), SCRIPT LOAD, and then those of a trial: what a publication needs.
+ * A name, a role and INFO may be forbidden to us.
+ *
+ * A server that lacks a right, has a key of another type, or is known to forget where that must not
+ * be, is refused. One that is full or cannot write to its disk is not: that passes, and meanwhile
+ * what is known already is still recognised there.
  */
 #ifndef TICKSTREAM_GREETING_H
 #define TICKSTREAM_GREETING_H
@@ -12,21 +17,27 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "redis/publish.h"
+#include "redis/trial.h"
 #include "redis/url.h"
 
 typedef struct {
     const RedisUrl *url; /* borrowed */
-    bool needs_transaction;
+    const StreamKeys *keys;
+    bool requires_durable; /* a server that is known to evict or not to persist is refused */
 
-    unsigned asked; /* a bit for each question that is still to be answered */
+    unsigned asked; /* a bit for each question before the trial that is still to be answered */
+    Trial trial;
 
     /* What was learnt. */
     char script_sha[SCRIPT_SHA + 1];
-    char complaint[2 * LIMIT_TEXT]; /* why the server will not do; a line for the log; "" = none */
+    char complaint[3 * LIMIT_TEXT]; /* why the server will not do, or not now; a line for the log;
+                                       "" = none */
     bool alert;                     /* somebody must do something about it */
+    Durable durable;
+    char durable_why[2 * LIMIT_TEXT]; /* "" when it is DURABLE_YES */
 } Greeting;
 
-Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys);
+Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys, bool requires_durable);
 
 /* Appends the questions; starts anew. false: no memory. */
 bool greeting_write(Greeting *greeting, Buffer *buffer);
@@ -36,7 +47,7 @@ const char *greeting_take(Greeting *greeting, const Reply *reply);
 
 static inline bool greeting_is_done(const Greeting *greeting)
 {
-    return greeting->asked == 0;
+    return greeting->asked == 0 && trial_left(&greeting->trial) == 0;
 }
 
 #endif

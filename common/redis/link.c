@@ -4,8 +4,11 @@
 #include "base/log.h"
 #include "stats/stats.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+enum { NEARLY_FULL = 90 }; /* percent of maxmemory from which on a line warns */
 enum { LASTED = 1000 }; /* milliseconds: after a connection that lived longer there is no pause */
 
 /* A Redis that is back is used within 2 s. */
@@ -22,16 +25,59 @@ struct Link {
     int64_t ready_since;
     unsigned failures; /* in a row: to connect, or to stay connected for a while */
     Timer *reconnect;
+    const ErrorRule *trouble; /* of the last error that was an alert; NULL: writes succeed */
+    bool is_full;             /* nearly, and that was told */
+    Durable durable;          /* as was told last; 0 = not yet */
+    char durable_why[2 * LIMIT_TEXT];
 };
+
+/* Tells when it is another than it was. */
+static void tell_durable(Link *link, Durable durable, const char *why)
+{
+    static LogSite worse, better;
+    const bool is_new = durable != link->durable || strcmp(why, link->durable_why) != 0;
+    if (is_new && durable != DURABLE_YES) {
+        log_rarely(&worse, durable == DURABLE_NO ? LOG_ERROR : LOG_WARN, "redis: %s (%s)", why,
+                   link->settings.url->shown);
+    } else if (is_new && link->durable) {
+        log_rarely(&better, LOG_INFO, "redis: neither evicts nor forgets any more (%s)",
+                   link->settings.url->shown);
+    }
+    link->durable = durable;
+    snprintf(link->durable_why, sizeof(link->durable_why), "%s", why);
+    stats_set(STAT_REDIS_DURABLE, durable);
+}
+
+static void warn_of_memory(Link *link, const Standing *standing)
+{
+    static LogSite site;
+    const unsigned percent = standing_filled(standing);
+    const bool was_full = link->is_full;
+    link->is_full = percent >= NEARLY_FULL;
+    if (link->is_full && !was_full) {
+        log_rarely(&site, LOG_WARN,
+                   "redis: %u %% of maxmemory are used: consume and trim the streams, or raise it "
+                   "(%s)",
+                   percent, link->settings.url->shown);
+    }
+}
+
+static void log_complaint(const Greeting *greeting)
+{
+    static LogSite site;
+    if (greeting->complaint[0]) {
+        stats_add(STAT_REDIS_ERRORS, 1);
+        log_rarely(&site, greeting->alert ? LOG_ERROR : LOG_WARN, "redis: %s", greeting->complaint);
+    }
+}
 
 static void log_end(Link *link, const char *why, size_t not_taken)
 {
-    static LogSite complaints, ends;
-    if (link->greeting.complaint[0]) {
-        stats_add(STAT_REDIS_ERRORS, 1);
-        log_rarely(&complaints, link->greeting.alert ? LOG_ERROR : LOG_WARN, "redis: %s",
-                   link->greeting.complaint);
+    static LogSite ends;
+    if (link->greeting.durable) {
+        tell_durable(link, link->greeting.durable, link->greeting.durable_why);
     }
+    log_complaint(&link->greeting);
     log_rarely(&ends, LOG_WARN, "redis: %s (%s), %zu requests not taken", why,
                link->settings.url->shown, not_taken);
 }
@@ -53,11 +99,18 @@ static void on_ready(void *arg)
 {
     static LogSite site;
     Link *link = arg;
+    Greeting *greeting = &link->greeting;
     link->is_ready = true;
     link->ready_since = loop_clock_ms();
     stats_add(STAT_REDIS_CONNECTS, 1);
     stats_set(STAT_REDIS_CONNECTED, 1);
     log_rarely(&site, LOG_INFO, "redis: connected (%s)", link->settings.url->shown);
+    tell_durable(link, greeting->durable, greeting->durable_why);
+    warn_of_memory(link, &greeting->trial.standing);
+    log_complaint(greeting); /* of what passes */
+    link->trouble = greeting->complaint[0] ? error_rule(str_from(greeting->complaint)) : NULL;
+    greeting->complaint[0] = '\0';
+    greeting->durable = 0; /* told */
     link->events.ready(link->arg);
 }
 
@@ -84,7 +137,8 @@ static void start_connecting(void *arg)
                                      .greeting = &link->greeting,
                                      .timeout = link->settings.timeout,
                                      .attempt = link->failures};
-    link->greeting = greeting_of(link->settings.url, link->settings.keys);
+    link->greeting =
+        greeting_of(link->settings.url, link->settings.keys, link->settings.requires_durable);
     log_line(LOG_DEBUG, "redis: connecting (%s)", link->settings.url->shown);
     link->connection = connection_open(link->loop, &target, &events, link);
     if (!link->connection) {
@@ -134,7 +188,7 @@ void link_flush(Link *link)
     }
 }
 
-void link_report(const Reply *error)
+void link_report(Link *link, const Reply *error)
 {
     static LogSite alerts, warnings;
     const ErrorRule *rule = error_rule(error->text);
@@ -142,6 +196,32 @@ void link_report(const Reply *error)
     stats_add(STAT_REDIS_ERRORS, 1);
     log_rarely(rule->alert ? &alerts : &warnings, rule->alert ? LOG_ERROR : LOG_WARN,
                "redis: %.*s (%s)", STR_ARG(text), rule->advice);
+    link->trouble = rule->alert ? rule : link->trouble;
+}
+
+void link_recovered(Link *link)
+{
+    static LogSite site;
+    if (link->trouble) {
+        log_rarely(&site, LOG_INFO, "redis: takes writes again (%s)", link->settings.url->shown);
+        link->trouble = NULL;
+    }
+}
+
+const char *link_heed(Link *link, const Standing *standing)
+{
+    char why[2 * LIMIT_TEXT];
+    const Durable durable = standing_judge(standing, link->settings.keys, why);
+    tell_durable(link, durable, why);
+    warn_of_memory(link, standing);
+    return durable == DURABLE_NO && link->settings.requires_durable
+               ? "refused for TICKSTREAM_REQUIRE_DURABLE"
+               : NULL;
+}
+
+const char *link_durability(const Link *link)
+{
+    return link->durable == DURABLE_YES ? "ok" : link->durable ? link->durable_why : "not known";
 }
 
 void link_drop(Link *link, const char *why)

@@ -25,8 +25,9 @@ typedef struct {
 typedef struct {
     const RedisUrl *url;
     const StreamKeys *keys;
-    TlsContext *tls; /* for a URL with TLS, else NULL */
-    int64_t timeout; /* milliseconds, as of a connection */
+    TlsContext *tls;       /* for a URL with TLS, else NULL */
+    int64_t timeout;       /* milliseconds, as of a connection */
+    bool requires_durable; /* as of a greeting */
 } LinkSettings;
 
 /* Starts to connect. NULL: no memory. */
@@ -44,7 +45,16 @@ size_t link_unsent(const Link *link);
 void link_flush(Link *link); /* any time */
 
 /* Logs and counts an error reply, with the advice of its rule. */
-void link_report(const Reply *error);
+void link_report(Link *link, const Reply *error);
+
+/* A write has succeeded: after an error that somebody had to do something about, a line says so. */
+void link_recovered(Link *link);
+
+/* What a trial has learnt since the greeting. NULL, or why the connection must end. */
+const char *link_heed(Link *link, const Standing *standing);
+
+/* Whether what this server stores lasts, in words: "ok", or what is the matter. */
+const char *link_durability(const Link *link);
 
 /* Ends the connection because of something that only the caller knows, and makes another one.
  * lost() is called meanwhile: the one event that does not come from the loop. Not from inside an

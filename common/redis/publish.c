@@ -11,15 +11,41 @@ static size_t entry_total(const Publishing *publishing)
     return publishing->statuses + publishing->quarantined + publishing->events;
 }
 
+/* As many as there is room for in a step; *room is what is left of it. */
+static size_t take_some(size_t left, size_t *room)
+{
+    const size_t some = left < *room ? left : *room;
+    *room -= some;
+    return some;
+}
+
+/* From where `first` says. */
+static void choose_step(Publishing *publishing, const StreamKeys *keys, const Payload *payload)
+{
+    const size_t *first = publishing->first;
+    size_t room = LIMIT_STEP;
+    publishing->statuses = take_some(payload->status_count - first[ENTRY_STATUS], &room);
+    publishing->quarantined =
+        take_some(payload->quarantined_count - first[ENTRY_QUARANTINED], &room);
+    publishing->events =
+        keys->events.ptr ? take_some(payload->event_count - first[ENTRY_EVENT], &room) : 0;
+    publishing->by_script = keys->window || entry_total(publishing) > TRANSACTION_MOST;
+}
+
 Publishing publishing_of(const StreamKeys *keys, const Payload *payload)
 {
-    Publishing publishing = {
-        .statuses = payload->status_count,
-        .quarantined = payload->quarantined_count,
-        .events = keys->events.ptr ? payload->event_count : 0,
-    };
-    publishing.by_script = keys->window || entry_total(&publishing) > TRANSACTION_MOST;
+    Publishing publishing = {0};
+    choose_step(&publishing, keys, payload);
     return publishing;
+}
+
+void publishing_next(Publishing *publishing, const StreamKeys *keys, const Payload *payload)
+{
+    publishing->first[ENTRY_STATUS] += publishing->statuses;
+    publishing->first[ENTRY_QUARANTINED] += publishing->quarantined;
+    publishing->first[ENTRY_EVENT] += publishing->events;
+    publishing->with_source = false;
+    choose_step(publishing, keys, payload);
 }
 
 bool publishing_is_empty(const Publishing *publishing)
@@ -155,52 +181,66 @@ static void call_seen_keys(Call *call, const StreamKeys *keys, const Digest *dig
     call_put_until(call, to);
 }
 
-/* Does a status start a new group of statuses of the same change? */
-static bool starts_group(const Payload *payload, size_t i)
+/* The statuses of a step: [first, end). */
+typedef struct {
+    const StatusUpdate *statuses;
+    size_t first, end;
+} Statuses;
+
+static Statuses statuses_of(const Publishing *publishing, const Payload *payload)
 {
-    return i == 0 || payload->statuses[i].change != payload->statuses[i - 1].change;
+    const size_t first = publishing->first[ENTRY_STATUS];
+    return (Statuses){payload->statuses, first, first + publishing->statuses};
 }
 
-static size_t group_size(const Payload *payload, size_t first)
+/* Does a status start a new group of statuses of the same change? */
+static bool starts_group(const Statuses *of, size_t i)
+{
+    return i == of->first || of->statuses[i].change != of->statuses[i - 1].change;
+}
+
+static size_t group_size(const Statuses *of, size_t first)
 {
     size_t i = first + 1;
-    while (i < payload->status_count && !starts_group(payload, i)) {
+    while (i < of->end && !starts_group(of, i)) {
         i++;
     }
     return i - first;
 }
 
-static size_t count_groups(const Payload *payload)
+static size_t count_groups(const Statuses *of)
 {
     size_t groups = 0;
-    for (size_t i = 0; i < payload->status_count; i++) {
-        groups += starts_group(payload, i);
+    for (size_t i = of->first; i < of->end; i++) {
+        groups += starts_group(of, i);
     }
     return groups;
 }
 
 /* Statuses are sent by groups: what those of one change have in common is sent once. */
-static void call_statuses(Call *call, const Payload *payload)
+static void call_statuses(Call *call, const Payload *payload, const Statuses *of)
 {
     const Plan *plan = plan_of(ENTRY_STATUS);
     Str values[ENTRY_FIELDS_MOST];
-    call_number(call, count_groups(payload));
-    for (size_t i = 0; i < payload->status_count; i++) {
+    call_number(call, count_groups(of));
+    for (size_t i = of->first; i < of->end; i++) {
         entry_values(ENTRY_STATUS, payload, i, NULL, values);
-        if (starts_group(payload, i)) {
-            call_number(call, group_size(payload, i));
+        if (starts_group(of, i)) {
+            call_number(call, group_size(of, i));
             call_values(call, values, plan->shared, plan->shared_count);
         }
         call_values(call, values, plan->own, plan->own_count);
     }
 }
 
-static void call_others(Call *call, EntryKind kind, const Payload *payload, size_t count)
+static void call_others(Call *call, EntryKind kind, const Publishing *publishing,
+                        const Payload *payload)
 {
     const Plan *plan = plan_of(kind);
+    const size_t first = publishing->first[kind], count = count_of(publishing, kind);
     Str values[ENTRY_FIELDS_MOST];
     call_number(call, count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < first + count; i++) {
         entry_values(kind, payload, i, NULL, values);
         call_values(call, values, plan->shared, plan->shared_count);
         call_values(call, values, plan->own, plan->own_count);
@@ -212,10 +252,22 @@ static size_t count_words(const Publishing *publishing, size_t key_count, const 
 {
     const Plan *status = plan_of(ENTRY_STATUS), *item = plan_of(ENTRY_QUARANTINED),
                *event = plan_of(ENTRY_EVENT);
-    return key_count + HEAD_VALUES + COUNTS + count_groups(payload) * (1 + status->shared_count) +
+    const Statuses of = statuses_of(publishing, payload);
+    return key_count + HEAD_VALUES + COUNTS + count_groups(&of) * (1 + status->shared_count) +
            publishing->statuses * status->own_count +
            publishing->quarantined * (item->shared_count + item->own_count) +
            publishing->events * (event->shared_count + event->own_count);
+}
+
+/* Digests come by kinds, and so do the keys. */
+static void call_dedupe(Call *call, const Publishing *publishing, const StreamKeys *keys,
+                        const Payload *payload, const Digest *digests)
+{
+    const Digest *of_kind = digests;
+    for (EntryKind kind = 0; keys->window && kind < ENTRY_KINDS; kind++) {
+        call_seen_keys(call, keys, of_kind + publishing->first[kind], count_of(publishing, kind));
+        of_kind += entry_count(kind, payload);
+    }
 }
 
 /* Everything after the number of keys, as publish.lua takes it. */
@@ -223,18 +275,19 @@ static void call_script(Call *call, const Publishing *publishing, const StreamKe
                         const Publication *publication, const Digest *digests)
 {
     const Payload *payload = publication->payload;
+    const Statuses of = statuses_of(publishing, payload);
     call_word(call, keys->stream);
     call_word(call, keys->quarantine);
     call_word(call, keys->events.ptr ? keys->events : keys->quarantine);
-    call_seen_keys(call, keys, digests, keys->window ? entry_total(publishing) : 0);
+    call_dedupe(call, publishing, keys, payload, digests);
     call_number(call, keys->window);
     call_word(call, publication->delivery.received_at);
     call_word(call, publication->delivery.request_id);
     call_word(call, payload->object);
     call_word(call, publication->delivery.content_type);
-    call_statuses(call, payload);
-    call_others(call, ENTRY_QUARANTINED, payload, publishing->quarantined);
-    call_others(call, ENTRY_EVENT, payload, publishing->events);
+    call_statuses(call, payload, &of);
+    call_others(call, ENTRY_QUARANTINED, publishing, payload);
+    call_others(call, ENTRY_EVENT, publishing, payload);
 }
 
 static bool write_by_script(Publishing *publishing, Buffer *buffer, const StreamKeys *keys, Str sha,
@@ -290,7 +343,8 @@ static bool write_entries(const Publishing *publishing, Buffer *buffer, const St
     Str values[ENTRY_FIELDS_MOST];
     for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
         const Plan *plan = plan_of(kind);
-        for (size_t i = 0; i < count_of(publishing, kind); i++) {
+        const size_t first = publishing->first[kind], end = first + count_of(publishing, kind);
+        for (size_t i = first; i < end; i++) {
             entry_values(kind, publication->payload, i, &publication->delivery, values);
             if (!write_entry(buffer, stream_of(keys, kind), plan, values)) {
                 return false;
@@ -329,19 +383,20 @@ bool publish_write(Publishing *publishing, Buffer *buffer, const StreamKeys *key
                : write_by_xadd(publishing, buffer, keys, publication);
 }
 
-bool publish_write_probe(Publishing *publishing, Buffer *buffer, const StreamKeys *keys)
-{
-    const Str words[] = {STR("SET"), keys->probe, STR("1"), STR("PX"), STR("1000")};
-    *publishing = (Publishing){.is_probe = true, .replies = 1};
-    return resp_command(buffer, words, sizeof(words) / sizeof(words[0]));
-}
-
 /* Replies */
 
 /* A number of elements; a negative one is none that can be. */
 static size_t count_in(const Reply *reply)
 {
     return reply->kind == REPLY_INTEGER && reply->integer >= 0 ? (size_t)reply->integer : SIZE_MAX;
+}
+
+/* A step is stored. */
+static void add_result(Publishing *publishing, const PublishResult *of_step)
+{
+    publishing->result.accepted += of_step->accepted;
+    publishing->result.quarantined += of_step->quarantined;
+    publishing->result.duplicates += of_step->duplicates;
 }
 
 /* The script's reply: how many were added and known. What does not add up is no answer to this. */
@@ -354,10 +409,12 @@ static bool take_counts(Publishing *publishing, const Reply *reply)
     const PublishResult result = {.accepted = count_in(&reply->items[0]),
                                   .quarantined = count_in(&reply->items[1]),
                                   .duplicates = count_in(&reply->items[2])};
-    publishing->result = result;
-    return result.accepted <= publishing->statuses &&
-           result.quarantined <= publishing->quarantined &&
-           result.duplicates == elements - result.accepted - result.quarantined;
+    if (result.accepted > publishing->statuses || result.quarantined > publishing->quarantined ||
+        result.duplicates != elements - result.accepted - result.quarantined) {
+        return false;
+    }
+    add_result(publishing, &result);
+    return true;
 }
 
 /* The reply to one XADD, or to the EXEC of several: an id for each. */
@@ -373,15 +430,16 @@ static bool take_ids(Publishing *publishing, const Reply *reply)
             return false;
         }
     }
-    publishing->result =
-        (PublishResult){.accepted = publishing->statuses, .quarantined = publishing->quarantined};
+    const PublishResult result = {.accepted = publishing->statuses,
+                                  .quarantined = publishing->quarantined};
+    add_result(publishing, &result);
     return true;
 }
 
 static bool take_success(Publishing *publishing, const Reply *reply)
 {
-    if (publishing->replies > 0 || publishing->is_probe) {
-        return reply->kind == REPLY_STATUS; /* of MULTI, of a queued command, of a probe */
+    if (publishing->replies > 0) {
+        return reply->kind == REPLY_STATUS; /* of MULTI, of a queued command */
     }
     if (publishing->rule) {
         return false; /* EXEC has not failed, although one of its commands has */

@@ -1,6 +1,7 @@
 #include "redis/sending.h"
 
 #include "base/limits.h"
+#include "base/loop.h"
 
 #include <stdlib.h>
 
@@ -36,11 +37,88 @@ void sending_pool_close(SendingPool *pool)
     pool->count = 0;
 }
 
+Sending *sending_of(SendingPool *pool, const StreamKeys *keys, Publication *publication,
+                    const Publishing *publishing)
+{
+    const Digest *digests = NULL;
+    if (keys->window && !dedupe_digests(publication->payload, publication->arena, &digests)) {
+        return NULL;
+    }
+    Sending *sending = sending_new(pool);
+    if (sending) {
+        sending->publication = publication;
+        sending->publishing = *publishing;
+        sending->digests = digests;
+    }
+    return sending;
+}
+
+Sending *sending_of_probe(SendingPool *pool, Probe *probe)
+{
+    Sending *sending = sending_new(pool);
+    if (sending) {
+        sending->probe = probe;
+        sending->is_probe = true;
+    }
+    return sending;
+}
+
+void sending_begin(Sending *sending, int64_t timeout)
+{
+    const int64_t now = loop_clock_ms();
+    sending->deadline = now + timeout;
+    sending->until = now + (timeout > LIMIT_STEPS_MS ? timeout : LIMIT_STEPS_MS);
+}
+
+bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, ErrorCode *ret_code)
+{
+    const int64_t now = loop_clock_ms(), deadline = now + timeout;
+    if (!sending->publication) {
+        return false; /* a probe, or nobody waits any more */
+    }
+    publishing_next(&sending->publishing, keys, sending->publication->payload);
+    if (publishing_is_empty(&sending->publishing)) {
+        return false;
+    }
+    if (sending->until <= now) {
+        *ret_code = ERROR_UNAVAILABLE;
+        return false;
+    }
+    sending->deadline = deadline < sending->until ? deadline : sending->until;
+    return true;
+}
+
 bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script)
 {
-    return sending->publication ? publish_write(&sending->publishing, buffer, keys, script,
-                                                sending->publication, sending->digests)
-                                : publish_write_probe(&sending->publishing, buffer, keys);
+    if (!sending->is_probe) {
+        return publish_write(&sending->publishing, buffer, keys, script, sending->publication,
+                             sending->digests);
+    }
+    bool ok = trial_write(&sending->trial, buffer, keys);
+    sending->publishing = (Publishing){.replies = trial_left(&sending->trial)};
+    return ok;
+}
+
+static const char *take_trial(Sending *sending, const Reply *reply, const Reply **ret_error)
+{
+    Publishing *publishing = &sending->publishing;
+    const bool is_first = !publishing->rule;
+    const char *why = trial_take(&sending->trial, reply, ret_error);
+    publishing->replies--;
+    if (is_first && *ret_error) {
+        publishing->rule = error_rule((*ret_error)->text);
+    }
+    *ret_error = is_first ? *ret_error : NULL;
+    return why;
+}
+
+const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error)
+{
+    if (sending->is_probe) {
+        return take_trial(sending, reply, ret_error);
+    }
+    *ret_error = sending->publishing.rule ? NULL : reply_error(reply);
+    return publish_take(&sending->publishing, reply);
 }
 
 void sending_tell(Sending *sending, ErrorCode code)
@@ -57,6 +135,12 @@ void sending_tell(Sending *sending, ErrorCode code)
         probe->code = code;
         probe->done(probe);
     }
+}
+
+void sending_end(Sending *sending, SendingPool *pool, ErrorCode code)
+{
+    sending_tell(sending, code);
+    sending_free(pool, sending);
 }
 
 void queue_push(Queue *queue, Sending *sending)
@@ -87,8 +171,7 @@ size_t queue_fail(Queue *queue, SendingPool *pool)
     *queue = (Queue){0};
     for (Sending *sending; (sending = queue_pop(&failed));) {
         count += sending_is_awaited(sending);
-        sending_tell(sending, ERROR_UNAVAILABLE);
-        sending_free(pool, sending);
+        sending_end(sending, pool, ERROR_UNAVAILABLE);
     }
     return count;
 }

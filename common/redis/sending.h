@@ -9,6 +9,7 @@
 #define TICKSTREAM_SENDING_H
 
 #include "redis/publish.h"
+#include "redis/trial.h"
 
 typedef struct Sending Sending;
 
@@ -18,7 +19,10 @@ struct Sending {
     Probe *probe;             /* NULL: likewise */
     const Digest *digests;    /* the publication's arena's */
     Publishing publishing;
+    Trial trial;                         /* of a probe, */
+    bool is_probe;                       /* also when nobody waits any more */
     int64_t deadline, sent_at, retry_at; /* loop_clock_ms() */
+    int64_t until;                       /* of all steps of a publication; a deadline is of one */
 };
 
 /* Zero = empty. */
@@ -36,9 +40,26 @@ Sending *sending_new(SendingPool *pool); /* cleared; NULL: no memory */
 void sending_free(SendingPool *pool, Sending *sending);
 void sending_pool_close(SendingPool *pool);
 
+/* One of a publication, whose digests are made; NULL: no memory. */
+Sending *sending_of(SendingPool *pool, const StreamKeys *keys, Publication *publication,
+                    const Publishing *publishing);
+
+Sending *sending_of_probe(SendingPool *pool, Probe *probe); /* likewise */
+
+/* It begins now, and may take so long; so may each step of it. */
+void sending_begin(Sending *sending, int64_t timeout);
+
+/* What was sent is stored. Is a further step to be written? Then it has a new deadline; else it
+ * has ended with *ret_code, which stays as it is when all is stored. */
+bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, ErrorCode *ret_code);
+
 /* Appends its commands, for the first time or again; somebody waits for it. script: the name of the
  * script on the server. false: no memory, nothing was appended. */
 bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script);
+
+/* Takes the next reply to it; returns as publish_take() does. *ret_error: the first error, which is
+ * to be told; else NULL. */
+const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error);
 
 /* Tells who waits how it has ended; nobody waits from then on. Whoever is told may begin another.
  */
@@ -48,6 +69,9 @@ static inline bool sending_is_awaited(const Sending *sending)
 {
     return sending->publication || sending->probe;
 }
+
+/* Tells who waits, and gives it back to the pool. */
+void sending_end(Sending *sending, SendingPool *pool, ErrorCode code);
 
 void queue_push(Queue *queue, Sending *sending);
 Sending *queue_pop(Queue *queue); /* NULL: empty */

@@ -51,12 +51,10 @@ static bool send_commands(SinkRedis *sink, Sending *sending)
     return true;
 }
 
-static void send_again(SinkRedis *sink, Sending *sending)
+static void send_or_end(SinkRedis *sink, Sending *sending)
 {
-    stats_add(STAT_REDIS_RETRIES, 1);
     if (!send_commands(sink, sending)) {
-        sending_tell(sending, ERROR_NO_MEMORY);
-        sending_free(&sink->pool, sending);
+        sending_end(sending, &sink->pool, ERROR_NO_MEMORY);
     }
 }
 
@@ -69,20 +67,36 @@ static bool fits(const Sending *sending, int64_t pause)
     return sending_is_awaited(sending) && loop_clock_ms() + pause + round_trip < sending->deadline;
 }
 
+/* All of it is stored, or a step: then comes the next one. NULL, or why the connection must end. */
+static const char *go_on(SinkRedis *sink, Sending *sending)
+{
+    const char *why = sending->is_probe ? link_heed(sink->link, &sending->trial.standing) : NULL;
+    ErrorCode code = why ? ERROR_UNAVAILABLE : ERROR_NONE;
+    link_recovered(sink->link);
+    if (sending_next(sending, sink->settings.keys, sink->settings.timeout, &code)) {
+        send_or_end(sink, sending);
+    } else {
+        sending_end(sending, &sink->pool, code);
+    }
+    return why;
+}
+
 /* All replies to it are there. NULL, or why the connection must end. */
 static const char *finish(SinkRedis *sink, Sending *sending)
 {
     const Verdict verdict = publish_verdict(&sending->publishing);
     const char *why = verdict == VERDICT_RECONNECT ? sending->publishing.rule->advice : NULL;
-    if (verdict == VERDICT_SEND_SOURCE && fits(sending, 0)) {
+    if (verdict == VERDICT_STORED) {
+        why = go_on(sink, sending);
+    } else if (verdict == VERDICT_SEND_SOURCE && fits(sending, 0)) {
         sending->publishing.with_source = true;
-        send_again(sink, sending);
+        stats_add(STAT_REDIS_RETRIES, 1);
+        send_or_end(sink, sending);
     } else if (verdict == VERDICT_RETRY && fits(sending, RETRY_PAUSE)) {
         sending->retry_at = loop_clock_ms() + RETRY_PAUSE;
         queue_push(&sink->waiting, sending);
     } else {
-        sending_tell(sending, verdict == VERDICT_STORED ? ERROR_NONE : ERROR_UNAVAILABLE);
-        sending_free(&sink->pool, sending);
+        sending_end(sending, &sink->pool, ERROR_UNAVAILABLE);
     }
     return why;
 }
@@ -91,15 +105,15 @@ static const char *on_replied(void *arg, const Reply *reply)
 {
     SinkRedis *sink = arg;
     Sending *sending = sink->in_flight.first;
-    const Reply *error = reply_error(reply);
+    const Reply *error;
     if (!sending) {
         return "a reply that nobody asked for";
     }
-    if (error && !sending->publishing.rule) {
-        link_report(error);
-    }
     sink->heard_at = loop_clock_ms();
-    const char *why = publish_take(&sending->publishing, reply);
+    const char *why = sending_take(sending, reply, &error);
+    if (error) {
+        link_report(sink->link, error);
+    }
     if (!why && sending->publishing.replies == 0) {
         queue_pop(&sink->in_flight);
         why = finish(sink, sending);
@@ -138,10 +152,10 @@ static void look_at_waiting(SinkRedis *sink, int64_t at)
     Queue due = queue_take_due(&sink->waiting, at);
     for (Sending *sending; (sending = queue_pop(&due));) {
         if (sending->deadline > at) {
-            send_again(sink, sending);
+            stats_add(STAT_REDIS_RETRIES, 1);
+            send_or_end(sink, sending);
         } else {
-            sending_tell(sending, ERROR_UNAVAILABLE);
-            sending_free(&sink->pool, sending);
+            sending_end(sending, &sink->pool, ERROR_UNAVAILABLE);
         }
     }
 }
@@ -193,7 +207,7 @@ static bool takes_more(const SinkRedis *sink)
 /* Sends it for the first time; what cannot be sent is given back. */
 static ErrorCode start(SinkRedis *sink, Sending *sending)
 {
-    sending->deadline = loop_clock_ms() + sink->settings.timeout;
+    sending_begin(sending, sink->settings.timeout);
     if (!send_commands(sink, sending)) {
         sending_free(&sink->pool, sending);
         return ERROR_NO_MEMORY;
@@ -204,37 +218,21 @@ static ErrorCode start(SinkRedis *sink, Sending *sending)
     return ERROR_NONE;
 }
 
-static ErrorCode start_publication(SinkRedis *sink, Publication *publication,
-                                   const Publishing *publishing)
-{
-    const Digest *digests = NULL;
-    if (!takes_more(sink)) {
-        return ERROR_UNAVAILABLE;
-    }
-    if (sink->settings.keys->window &&
-        !dedupe_digests(publication->payload, publication->arena, &digests)) {
-        return ERROR_NO_MEMORY;
-    }
-    Sending *sending = sending_new(&sink->pool);
-    if (!sending) {
-        return ERROR_NO_MEMORY;
-    }
-    sending->publication = publication;
-    sending->publishing = *publishing;
-    sending->digests = digests;
-    return start(sink, sending);
-}
-
 static SinkAnswer publish(Sink *base, Publication *publication)
 {
     SinkRedis *sink = OWNER_OF(base, SinkRedis, base);
-    const Publishing publishing = publishing_of(sink->settings.keys, publication->payload);
+    const StreamKeys *keys = sink->settings.keys;
+    const Publishing publishing = publishing_of(keys, publication->payload);
     publication->code = ERROR_NONE;
     publication->result = (PublishResult){0};
     if (publishing_is_empty(&publishing)) {
         return SINK_DONE;
     }
-    publication->code = start_publication(sink, publication, &publishing);
+    publication->code = ERROR_UNAVAILABLE;
+    if (takes_more(sink)) {
+        Sending *sending = sending_of(&sink->pool, keys, publication, &publishing);
+        publication->code = sending ? start(sink, sending) : ERROR_NO_MEMORY;
+    }
     return publication->code == ERROR_NONE ? SINK_LATER : SINK_DONE;
 }
 
@@ -245,10 +243,7 @@ static SinkAnswer probe(Sink *base, Probe *asked)
     if (!takes_more(sink)) {
         return SINK_DONE;
     }
-    Sending *sending = sending_new(&sink->pool);
-    if (sending) {
-        sending->probe = asked;
-    }
+    Sending *sending = sending_of_probe(&sink->pool, asked);
     asked->code = sending ? start(sink, sending) : ERROR_NO_MEMORY;
     return asked->code == ERROR_NONE ? SINK_LATER : SINK_DONE;
 }
@@ -256,6 +251,11 @@ static SinkAnswer probe(Sink *base, Probe *asked)
 static bool is_connected(const Sink *base)
 {
     return link_is_ready(OWNER_OF(base, const SinkRedis, base)->link);
+}
+
+static const char *durability(const Sink *base)
+{
+    return link_durability(OWNER_OF(base, const SinkRedis, base)->link);
 }
 
 static void close_sink(Sink *base)
@@ -275,8 +275,9 @@ Sink *sink_redis_open(Loop *loop, const LinkSettings *settings)
     if (!sink) {
         return NULL;
     }
-    *sink = (SinkRedis){
-        .base = {publish, probe, is_connected, close_sink}, .loop = loop, .settings = *settings};
+    *sink = (SinkRedis){.base = {publish, probe, is_connected, durability, close_sink},
+                        .loop = loop,
+                        .settings = *settings};
     sink->tick = loop_timer(loop, on_tick, sink);
     sink->link = link_open(loop, settings, &events, sink);
     if (!sink->tick || !sink->link || !loop_after_events(loop, after_events, sink)) {

@@ -21,7 +21,8 @@ typedef struct {
  * until it has ended.
  *
  * code: ERROR_NONE: all is stored, and result says how. ERROR_UNAVAILABLE, ERROR_NO_MEMORY: nothing
- * was stored, or the outcome is unknown and a repeat will be recognised.
+ * was stored, or, of more than LIMIT_STEP elements, a part, or the outcome is unknown; a repeat will
+ * be recognised.
  */
 typedef struct Publication Publication;
 
@@ -56,6 +57,10 @@ struct Sink {
     SinkAnswer (*publish)(Sink *sink, Publication *publication);
     SinkAnswer (*probe)(Sink *sink, Probe *probe);
     bool (*is_connected)(const Sink *sink);
+
+    /* Will last what is stored? "ok", or a line that says what is the matter; valid during this
+     * turn of the loop. */
+    const char *(*durability)(const Sink *sink);
 
     /* Ends everything that is under way with ERROR_UNAVAILABLE, calling each done(); frees the
      * sink.

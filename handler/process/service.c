@@ -34,7 +34,8 @@ static bool open_sink(Service *service, Loop *loop)
     const LinkSettings settings = {.url = &config->redis,
                                    .keys = service->keys,
                                    .tls = service->tls,
-                                   .timeout = config->redis_timeout};
+                                   .timeout = config->redis_timeout,
+                                   .requires_durable = config->require_durable};
     service->server.sink = service->keys ? sink_redis_open(loop, &settings) : NULL;
     return service->server.sink != NULL;
 }

@@ -6,7 +6,7 @@
  * The input's first byte says how it is cut, the second what is published.
  */
 #include "fuzz.h"
-#include "redis/publish.h"
+#include "redis/sending.h"
 
 typedef struct {
     uint64_t hash; /* of all replies */
@@ -44,33 +44,53 @@ static void walk_reply(Walk *walk, const Reply *reply, size_t depth)
     }
 }
 
-static Publishing publishing_by(unsigned how)
+/* One of a probe. */
+static void begin_probe(Sending *sending)
+{
+    static const StreamKeys keys = {.stream = STR_INIT("s"),
+                                    .quarantine = STR_INIT("q"),
+                                    .events = STR_INIT("e"),
+                                    .probe = STR_INIT("p"),
+                                    .window = 1};
+    Buffer buffer = {0};
+    *sending = (Sending){.is_probe = true};
+    CHECK(sending_write(sending, &buffer, &keys, (Str){NULL, 0}));
+    buffer_free(&buffer);
+}
+
+static Sending sending_by(unsigned how)
 {
     static const StreamKeys with = {.window = 1}, without = {.window = 0};
     const Payload payload = {.status_count = how % 5, .quarantined_count = how / 5 % 3};
-    Publishing publishing = publishing_of(how & 0x80 ? &with : &without, &payload);
+    Sending sending = {.publishing = publishing_of(how & 0x80 ? &with : &without, &payload)};
     size_t entries = payload.status_count + payload.quarantined_count;
-    publishing.is_probe = entries == 0;
-    publishing.replies = publishing.by_script || entries <= 1 ? 1 : entries + 2;
-    return publishing;
+    if (entries == 0) {
+        begin_probe(&sending);
+        return sending;
+    }
+    sending.publishing.replies = sending.publishing.by_script || entries == 1 ? 1 : entries + 2;
+    return sending;
 }
 
-static void take(Publishing *publishing, const Reply *reply)
+static void take(Sending *sending, const Reply *reply)
 {
-    const char *why = publish_take(publishing, reply);
+    const Reply *error;
+    const Publishing *publishing = &sending->publishing;
+    const char *why = sending_take(sending, reply, &error);
+    CHECK(!error || error->kind == REPLY_ERROR);
     if (!why && publishing->replies == 0 && publish_verdict(publishing) == VERDICT_STORED) {
         const PublishResult *result = &publishing->result;
         CHECK(result->accepted <= publishing->statuses);
         CHECK(result->quarantined <= publishing->quarantined);
-        CHECK(publishing->is_probe || result->accepted + result->quarantined + result->duplicates ==
-                                          publishing->statuses + publishing->quarantined);
+        CHECK(result->accepted + result->quarantined + result->duplicates ==
+              publishing->statuses + publishing->quarantined);
     }
     if (why || publishing->replies == 0) {
-        *publishing = (Publishing){.is_probe = true, .replies = 1};
+        begin_probe(sending);
     }
 }
 
-static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Publishing *publishing)
+static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Sending *sending)
 {
     const char *why;
     for (const Reply *reply; (reply = reply_reader_next(reader, &why));) {
@@ -79,7 +99,7 @@ static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Publis
         CHECK(walk->items <= LIMIT_REPLY_ITEMS && walk->bytes <= LIMIT_REPLY_BYTES);
         const Reply *error = reply_error(reply);
         CHECK(!error || error->kind == REPLY_ERROR);
-        take(publishing, reply);
+        take(sending, reply);
         outcome->replies++;
     }
     outcome->refused = why != NULL;
@@ -89,7 +109,7 @@ static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Publis
 static Outcome read_in_pieces(Str bytes, size_t piece, unsigned published)
 {
     ReplyReader *reader = reply_reader_new();
-    Publishing publishing = publishing_by(published);
+    Sending sending = sending_by(published);
     Walk walk = {.hash = 14695981039346656037U};
     Outcome outcome = {0};
     CHECK(reader);
@@ -97,7 +117,7 @@ static Outcome read_in_pieces(Str bytes, size_t piece, unsigned published)
         Str part = {bytes.ptr, piece < bytes.len ? piece : bytes.len};
         bytes = str_from_offset(bytes, part.len);
         CHECK(!reply_reader_feed(reader, part));
-        take_whole(reader, &walk, &outcome, &publishing);
+        take_whole(reader, &walk, &outcome, &sending);
     }
     reply_reader_free(reader);
     outcome.hash = walk.hash;

@@ -27,6 +27,13 @@ static const FakeAnswer good[] = {
     {"XADD", "$3\r\n1-0\r\n"},
     {"EVALSHA", "*3\r\n:1\r\n:0\r\n:0\r\n"},
     {"EVAL", "*3\r\n:1\r\n:0\r\n:0\r\n"},
+    {"GET", "$-1\r\n"},
+    {"TYPE", "+none\r\n"},
+    {"INFO", "$47\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\na:b\r\n"},
+    /* of a trial: with other arguments than those of a publication */
+    {"try-evalsha", "-NOSCRIPT No matching script.\r\n"},
+    {"try-eval", ":0\r\n"},
+    {"try-xadd", "-ERR The ID specified in XADD must be greater than 0-0\r\n"},
 };
 
 void fake_redis_hang_up(FakeRedis *fake)
@@ -109,12 +116,20 @@ static bool take_head(Str *rest, size_t *ret)
     return true;
 }
 
+/* Is this the argument of a trial that no publication has? */
+static bool is_of_a_trial(Str word)
+{
+    return str_eq(word, STR("0-0")) || str_eq(word, STR("return 0")) ||
+           str_eq(word, STR("0000000000000000000000000000000000000000"));
+}
+
 /* The name of the command that the input begins with, and its length; false: it is not there yet.
  * Of a command that is too long for the input the rest is skipped when it comes. */
-static bool take_command(const FakeRedis *fake, Str *ret_name, size_t *ret_len)
+static bool take_command(const FakeRedis *fake, Str *ret_name, bool *ret_trial, size_t *ret_len)
 {
     Str rest = {fake->input, fake->input_len};
     size_t words = 0, len = 0;
+    *ret_trial = false;
     if (!take_head(&rest, &words)) {
         return false;
     }
@@ -126,6 +141,7 @@ static bool take_command(const FakeRedis *fake, Str *ret_name, size_t *ret_len)
             return false;
         }
         *ret_name = i == 0 ? (Str){rest.ptr, len} : *ret_name;
+        *ret_trial = *ret_trial || (rest.len >= len && is_of_a_trial((Str){rest.ptr, len}));
         *ret_len = (size_t)(rest.ptr - fake->input) + len + 2;
         rest = str_from_offset(rest, rest.len < len + 2 ? rest.len : len + 2);
     }
@@ -149,10 +165,14 @@ static void answer(FakeRedis *fake, Str command)
 static void take_input(FakeRedis *fake)
 {
     Str name = {NULL, 0};
+    bool is_trial;
     size_t len;
-    while (fake->peer >= 0 && fake->input_len && take_command(fake, &name, &len)) {
+    while (fake->peer >= 0 && fake->input_len && take_command(fake, &name, &is_trial, &len)) {
         char kept[16];
-        snprintf(kept, sizeof(kept), "%.*s", STR_ARG(name));
+        snprintf(kept, sizeof(kept), "%s%.*s", is_trial ? "try-" : "", STR_ARG(name));
+        for (size_t i = 4; is_trial && kept[i]; i++) {
+            kept[i] = ascii_lower(kept[i]);
+        }
         fake->skipped = len > fake->input_len ? len - fake->input_len : 0;
         fake->input_len -= len < fake->input_len ? len : fake->input_len;
         memmove(fake->input, fake->input + len, fake->input_len);

@@ -10,7 +10,7 @@
 #include "base/loop.h"
 #include "redis/url.h"
 
-enum { FAKE_ANSWERS = 16, FAKE_OUTPUT = 1 << 16, FAKE_INPUT = 1 << 16 };
+enum { FAKE_ANSWERS = 16, FAKE_OUTPUT = 1 << 16, FAKE_INPUT = 1 << 18 };
 
 #define FAKE_SHA "0123456789abcdef0123456789abcdef01234567"
 
@@ -31,9 +31,9 @@ typedef struct {
     bool hangs_up;      /* after that */
 
     /* What it has seen. */
-    size_t accepted;    /* connections */
-    size_t bytes;       /* read, over all connections */
-    char commands[512]; /* names of the newest connection's commands, with a blank after each */
+    size_t accepted;     /* connections */
+    size_t bytes;        /* read, over all connections */
+    char commands[1024]; /* names of the newest connection's commands, with a blank after each */
 
     int listener, peer; /* -1 = none */
     Watch *listening, *watch;
@@ -47,7 +47,8 @@ typedef struct {
 void fake_redis_open(FakeRedis *fake, Loop *loop);
 void fake_redis_close(FakeRedis *fake); /* before loop_free() */
 
-/* The next such command is answered with this, once; earlier ones of the same name first. */
+/* The next such command is answered with this, once; earlier ones of the same name first.
+ * EVALSHA, EVAL and XADD of a trial are called try-evalsha and so on. */
 void fake_redis_answer(FakeRedis *fake, const char *command, const char *text);
 
 /* Says something to the newest connection. */

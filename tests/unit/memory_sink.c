@@ -53,6 +53,12 @@ static bool is_connected(const Sink *sink)
     return OWNER_OF(sink, const MemorySink, sink)->connected;
 }
 
+static const char *durability(const Sink *sink)
+{
+    (void)sink;
+    return "of memory";
+}
+
 static void close_sink(Sink *sink)
 {
     (void)sink;
@@ -60,7 +66,8 @@ static void close_sink(Sink *sink)
 
 MemorySink memory_sink(void)
 {
-    return (MemorySink){.sink = {publish, probe, is_connected, close_sink}, .connected = true};
+    return (MemorySink){.sink = {publish, probe, is_connected, durability, close_sink},
+                        .connected = true};
 }
 
 void memory_sink_finish(MemorySink *memory)

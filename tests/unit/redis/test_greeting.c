@@ -57,7 +57,7 @@ static void test_questions(void **state)
         Buffer buffer = {0};
         const StreamKeys keys = {.window = cases[i].window};
         assert_true(redis_url_parse(str_from(cases[i].url), &url, &error));
-        Greeting greeting = greeting_of(&url, &keys);
+        Greeting greeting = greeting_of(&url, &keys, false);
         for (int time = 0; time < 2; time++) { /* also a second time */
             buffer_clear(&buffer);
             assert_true(greeting_write(&greeting, &buffer));
@@ -223,7 +223,7 @@ static void test_answers(void **state)
     assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
     for (size_t i = 0; i < COUNT(conversations); i++) {
         const StreamKeys keys = {.window = conversations[i].window};
-        Greeting greeting = greeting_of(&url, &keys);
+        Greeting greeting = greeting_of(&url, &keys, false);
         Buffer buffer = {0};
         const char *why = NULL;
         size_t taken = 0;
@@ -260,7 +260,7 @@ static void test_complaints_are_short(void **state)
     Reply answer = {.kind = REPLY_ERROR, .text = str_from(text)};
     assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
     Buffer buffer = {0};
-    Greeting greeting = greeting_of(&url, &keys);
+    Greeting greeting = greeting_of(&url, &keys, false);
     assert_true(greeting_write(&greeting, &buffer));
     assert_non_null(greeting_take(&greeting, &answer));
     assert_null(strstr(greeting.complaint, "hunter2"));
@@ -278,7 +278,7 @@ static void test_failing_malloc(void **state)
     Error error;
     const StreamKeys keys = {.window = 0};
     assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
-    Greeting greeting = greeting_of(&url, &keys);
+    Greeting greeting = greeting_of(&url, &keys, false);
     bool failed = true;
     for (size_t n = 0; failed; n++) {
         Buffer buffer = {0};

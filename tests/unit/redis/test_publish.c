@@ -65,13 +65,6 @@ static size_t write_to(Buffer *buffer, const StreamKeys *keys, const Publication
     return ok ? publishing.replies : 0;
 }
 
-static void write_probe(Buffer *buffer, const StreamKeys *keys)
-{
-    Publishing publishing;
-    assert_true(publish_write_probe(&publishing, buffer, keys));
-    assert_int_equal(publishing.replies, 1);
-}
-
 /* RESP from words: "a|b" as an array of bulk strings; each line of the text is one command. */
 static char *resp(const char *commands)
 {
@@ -238,17 +231,6 @@ static void test_source(void **state)
     int len = snprintf(begin, sizeof(begin), "*47\r\n$4\r\nEVAL\r\n$%zu\r\n", publish_script.len);
     assert_true(str_starts_with((Str){buffer.ptr, buffer.len}, str_from(begin)));
     assert_memory_equal(buffer.ptr + len, publish_script.ptr, publish_script.len);
-    buffer_free(&buffer);
-}
-
-static void test_probe(void **state)
-{
-    (void)state;
-    const StreamKeys keys = keys_with(0, false);
-    Buffer buffer = {0};
-    write_probe(&buffer, &keys);
-    write_probe(&buffer, &keys); /* is appended */
-    assert_commands(&buffer, "SET|{s}:probe|1|PX|1000\nSET|{s}:probe|1|PX|1000");
     buffer_free(&buffer);
 }
 
@@ -571,25 +553,62 @@ static void test_answers(void **state)
     }
 }
 
-static void test_answers_to_a_probe(void **state)
+/* How many of each kind a step has: "1000+0+0". */
+static void add_step(char *log, const Publishing *publishing)
+{
+    sprintf(log + strlen(log), "%zu+%zu+%zu ", publishing->statuses, publishing->quarantined,
+            publishing->events);
+}
+
+/* The steps of so many elements, each of which stores all of its own; their counts add up. */
+static void assert_steps(unsigned window, size_t s, size_t q, size_t e, const char *want)
+{
+    const StreamKeys keys = keys_with(window, true);
+    const Payload payload = {.status_count = s, .quarantined_count = q, .event_count = e};
+    char log[256] = "";
+    Publishing publishing = publishing_of(&keys, &payload);
+    for (; !publishing_is_empty(&publishing); publishing_next(&publishing, &keys, &payload)) {
+        Reply counts[] = {{.kind = REPLY_INTEGER, .integer = (long long)publishing.statuses},
+                          {.kind = REPLY_INTEGER, .integer = (long long)publishing.quarantined},
+                          {.kind = REPLY_INTEGER}};
+        const Reply reply = {.kind = REPLY_LIST, .items = counts, .count = 3};
+        add_step(log, &publishing);
+        publishing.replies = 1;
+        publishing.by_script = true;
+        assert_null(publish_take(&publishing, &reply));
+    }
+    assert_string_equal(log, want);
+    assert_int_equal(publishing.result.accepted, s);
+    assert_int_equal(publishing.result.quarantined, q);
+}
+
+static void test_steps(void **state)
 {
     (void)state;
-    static const struct {
-        Reply reply;
-        int verdict;
-    } cases[] = {{STATUS_REPLY, VERDICT_STORED},
-                 {ERROR_REPLY("OOM command not allowed"), VERDICT_GIVE_UP},
-                 {ID, SENSELESS},
-                 {NIL, SENSELESS}};
-    const StreamKeys keys = keys_with(60, false);
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        Publishing publishing;
-        Buffer buffer = {0};
-        assert_true(publish_write_probe(&publishing, &buffer, &keys));
-        buffer_free(&buffer);
-        const char *why = publish_take(&publishing, &cases[i].reply);
-        assert_int_equal(why ? SENSELESS : (int)publish_verdict(&publishing), cases[i].verdict);
-    }
+    assert_steps(60, 1000, 0, 0, "1000+0+0 ");
+    assert_steps(60, 1001, 0, 0, "1000+0+0 1+0+0 ");
+    assert_steps(60, 999, 2, 0, "999+1+0 0+1+0 ");
+    assert_steps(0, 1500, 700, 900, "1000+0+0 500+500+0 0+200+800 0+0+100 ");
+    assert_steps(60, 0, 0, 2000, "0+0+1000 0+0+1000 ");
+}
+
+/* The last element of each kind alone, when all before are stored: what has grown with `first`. */
+static void test_last_step(void **state)
+{
+    (void)state;
+    const Publication publication = publication_of(&all);
+    const StreamKeys keys = keys_with(60, true);
+    Buffer buffer = {0};
+    Publishing publishing = publishing_of(&keys, &all);
+    publishing.statuses = publishing.first[ENTRY_STATUS] = 1;
+    assert_true(publish_write(&publishing, &buffer, &keys, STR(SHA), &publication, digests));
+    assert_commands(&buffer,
+                    "EVALSHA|" SHA "|6|s|{s}:q|ev|{s}:seen:11111111111111111111111111111111|"
+                    "{s}:seen:22222222222222222222222222222222|"
+                    "{s}:seen:33333333333333333333333333333333|60|1700000000123|id-1|o|"
+                    "application/json|1|1|P|+1 2|E|messages|whatsapp|b~|read|||[1]|{\"x\":1}|1|"
+                    "missing_id|why|/entry/0|{}|1|f|E||{\"field\":\"f\"}");
+    buffer_free(&buffer);
 }
 
 /* publish.lua names the fields once more, so that it can be read. It must name those of entry.h, in
@@ -624,11 +643,12 @@ static void test_failing_malloc(void **state)
 {
     (void)state;
     const Publication publication = publication_of(&all);
+    const Str ping = STR("PING");
     for (unsigned window = 0; window < 2; window++) {
         const StreamKeys keys = keys_with(window * 60, true);
         for (size_t n = 0;; n++) {
             Buffer buffer = {0};
-            write_probe(&buffer, &keys);
+            assert_true(resp_command(&buffer, &ping, 1));
             size_t before = buffer.len;
             failing_malloc_begin(n, FAIL_ONCE);
             size_t replies = write_to(&buffer, &keys, &publication, false);
@@ -636,7 +656,7 @@ static void test_failing_malloc(void **state)
             assert_int_equal(replies == 0, failed);
             assert_true(failed ? buffer.len == before : buffer.len > before);
             buffer.len = before;
-            assert_commands(&buffer, "SET|{s}:probe|1|PX|1000");
+            assert_commands(&buffer, "PING");
             buffer_free(&buffer);
             if (!failed) {
                 assert_true(n > 0);
@@ -655,10 +675,10 @@ int main(void)
         cmocka_unit_test(test_script),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_source),
-        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_nothing_to_store),
         cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_answers_to_a_probe),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_last_step),
         cmocka_unit_test(test_the_script_names_the_fields),
         cmocka_unit_test(test_failing_malloc),
     };

@@ -35,6 +35,7 @@ typedef struct {
     char log[256]; /* "0=stored 1=refused" */
     size_t told;
     int settled;
+    bool requires_durable;
 } Scene;
 
 static Scene scene; /* too large for a stack */
@@ -118,7 +119,10 @@ static void open_scene(unsigned window)
 
 static bool connect_within(int64_t timeout)
 {
-    const LinkSettings settings = {.url = &scene.fake.url, .keys = &scene.keys, .timeout = timeout};
+    const LinkSettings settings = {.url = &scene.fake.url,
+                                   .keys = &scene.keys,
+                                   .timeout = timeout,
+                                   .requires_durable = scene.requires_durable};
     scene.sink = sink_redis_open(scene.loop, &settings);
     return scene.sink != NULL;
 }
@@ -333,6 +337,115 @@ static void test_lost_while_waiting(void **state)
     close_scene();
 }
 
+/* A body of three steps: each goes when the one before is stored, so that others get their turn,
+ * and the answer comes after the last. */
+static void test_steps(void **state)
+{
+    (void)state;
+    static StatusUpdate many[2 * LIMIT_STEP + 1];
+    const Payload big = {.statuses = many, .status_count = COUNT(many)};
+    for (size_t i = 0; i < COUNT(many); i++) {
+        many[i] = status;
+    }
+    ready_scene(60, LONG);
+    for (int i = 0; i < 3; i++) {
+        fake_redis_answer(&scene.fake, "EVALSHA", "");
+    }
+    publish_payload(0, &big);
+    run_until_heard("EVALSHA ");
+    publish(1);
+    run_until_heard("EVALSHA EVALSHA ");
+    fake_redis_say(&scene.fake, "*3\r\n:1000\r\n:0\r\n:0\r\n");
+    run_until_heard("EVALSHA EVALSHA EVALSHA ");
+    fake_redis_say(&scene.fake, "*3\r\n:1\r\n:0\r\n:0\r\n*3\r\n:990\r\n:0\r\n:10\r\n");
+    run_until_told(2);
+    assert_log("1=stored 0=stored");
+    assert_int_equal(scene.requests[0].publication.result.accepted, 1991);
+    assert_int_equal(scene.requests[0].publication.result.duplicates, 10);
+    close_scene();
+}
+
+/* It ends with the step that fails, or that takes too long. */
+static void test_steps_that_fail(void **state)
+{
+    (void)state;
+    static StatusUpdate many[2 * LIMIT_STEP + 1];
+    static const char *const answers[] = {"-OOM command not allowed\r\n", ""};
+    const Payload big = {.statuses = many, .status_count = COUNT(many)};
+    for (size_t i = 0; i < COUNT(many); i++) {
+        many[i] = status;
+    }
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        ready_scene(60, 100);
+        fake_redis_answer(&scene.fake, "EVALSHA", "*3\r\n:1000\r\n:0\r\n:0\r\n");
+        fake_redis_answer(&scene.fake, "EVALSHA", answers[i]);
+        publish_payload(0, &big);
+        run_until_told(1);
+        assert_log("0=refused");
+        assert_null(strstr(scene.fake.commands, "EVALSHA EVALSHA EVALSHA"));
+        run_until(scene.loop, is_connected, NULL);
+        publish(1);
+        run_until_told(2);
+        assert_log("0=refused 1=stored");
+        close_scene();
+    }
+}
+
+/* A probe tries what a publication does, and tells what it has learnt. */
+static void test_probes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command, *answer, *log;
+        size_t connections;
+    } cases[] = {
+        {"try-xadd", "-OOM command not allowed\r\n", "probe=refused", 1},
+        {"try-xadd", "-NOPERM no\r\n", "probe=refused", 1},
+        {"TYPE", "+hash\r\n", "probe=refused", 1},
+        {"INFO", "-NOPERM no\r\n", "probe=stored", 1},
+        {"try-xadd", "$3\r\n1-0\r\n", "probe=refused", 2},
+        {"SET", ":1\r\n", "probe=refused", 2},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ready_scene(60, LONG);
+        assert_string_equal(scene.sink->durability(scene.sink), "ok");
+        fake_redis_answer(&scene.fake, cases[i].command, cases[i].answer);
+        ask();
+        run_until_told(1);
+        run_until(scene.loop, is_connected, NULL);
+        assert_int_equal(scene.fake.accepted, cases[i].connections);
+        assert_log(cases[i].log);
+        close_scene();
+    }
+}
+
+#define FORGETS "$43\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:0\r\n"
+
+/* A server that begins to forget. */
+static void test_durability(void **state)
+{
+    (void)state;
+    for (int required = 0; required < 2; required++) {
+        open_scene(60);
+        scene.requires_durable = required;
+        assert_true(connect_within(LONG));
+        run_until(scene.loop, is_connected, NULL);
+        for (int i = 0; i < 3; i++) {
+            fake_redis_answer(&scene.fake, "INFO", FORGETS);
+        }
+        ask();
+        run_until_told(1);
+        assert_string_equal(scene.log, required ? "probe=refused" : "probe=stored");
+        assert_non_null(strstr(scene.sink->durability(scene.sink), "allkeys-lru"));
+        run_until(scene.loop, is_connected, NULL); /* again, when it is well */
+        assert_int_equal(scene.fake.accepted, 1 + required);
+        ask();
+        run_until_told(2);
+        assert_string_equal(scene.sink->durability(scene.sink), "ok");
+        close_scene();
+    }
+}
+
 static int64_t clock_before;
 
 static bool is_half_over(void *arg)
@@ -482,12 +595,12 @@ static void test_closed_with_work_under_way(void **state)
     ready_scene(60, LONG);
     fake_redis_answer(&scene.fake, "EVALSHA", "-LOADING Redis is loading\r\n");
     fake_redis_answer(&scene.fake, "EVALSHA", "");
-    fake_redis_answer(&scene.fake, "SET", "");
     publish(0);
     publish(1);
     scene.requests[1].again = true;
+    run_until_heard("EVALSHA EVALSHA ");
+    fake_redis_set_deaf(&scene.fake, true);
     ask();
-    run_until_heard("EVALSHA EVALSHA SET ");
     run_for(scene.loop, 5);
     publish(4); /* has not left yet */
     close_sink();
@@ -573,14 +686,26 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stored),           cmocka_unit_test(test_nothing_to_store),
-        cmocka_unit_test(test_not_connected),    cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_a_reply_too_many), cmocka_unit_test(test_script_source),
-        cmocka_unit_test(test_retries),          cmocka_unit_test(test_lost_while_waiting),
-        cmocka_unit_test(test_late_reply),       cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_long_turn),        cmocka_unit_test(test_replies_before_deadlines),
-        cmocka_unit_test(test_settles),          cmocka_unit_test(test_closed_with_work_under_way),
-        cmocka_unit_test(test_too_much_unsent),  cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_nothing_to_store),
+        cmocka_unit_test(test_not_connected),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_a_reply_too_many),
+        cmocka_unit_test(test_script_source),
+        cmocka_unit_test(test_retries),
+        cmocka_unit_test(test_lost_while_waiting),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_steps_that_fail),
+        cmocka_unit_test(test_probes),
+        cmocka_unit_test(test_durability),
+        cmocka_unit_test(test_late_reply),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_long_turn),
+        cmocka_unit_test(test_replies_before_deadlines),
+        cmocka_unit_test(test_settles),
+        cmocka_unit_test(test_closed_with_work_under_way),
+        cmocka_unit_test(test_too_much_unsent),
+        cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,197 @@
+#include "redis/trial.h"
+
+#include "redis/error_rule.h"
+
+typedef enum {
+    TRY_EVALSHA,
+    TRY_EVAL,
+    TRY_GET,
+    TRY_SET,
+    TRY_XADD_STREAM,
+    TRY_XADD_QUARANTINE,
+    TRY_XADD_EVENTS,
+    TRY_TYPE_STREAM,
+    TRY_TYPE_QUARANTINE,
+    TRY_TYPE_EVENTS,
+    TRY_INFO_MEMORY,
+    TRY_INFO_PERSISTENCE,
+    TRY_INFO_SERVER,
+    TRY_COUNT
+} Question;
+
+#define NO_SCRIPT STR_INIT("0000000000000000000000000000000000000000")
+
+/* What an answer must be. */
+typedef enum {
+    ANSWER_NOSCRIPT,
+    ANSWER_ANY,
+    ANSWER_OK,
+    ANSWER_SMALL_ID,
+    ANSWER_TYPE,
+    ANSWER_INFO
+} Wanted;
+
+/* The word KEY stands for a key, of which keys without one have no question. */
+#define KEY STR_INIT("KEY")
+enum { WORDS_MOST = 5 };
+static const struct {
+    Wanted wanted;
+    size_t count;
+    Str words[WORDS_MOST];
+    size_t key; /* offset in StreamKeys */
+} questions[TRY_COUNT] = {
+    [TRY_EVALSHA] = {ANSWER_NOSCRIPT, 3, {STR_INIT("EVALSHA"), NO_SCRIPT, STR_INIT("0")}, 0},
+    [TRY_EVAL] = {ANSWER_ANY, 3, {STR_INIT("EVAL"), STR_INIT("return 0"), STR_INIT("0")}, 0},
+    [TRY_GET] = {ANSWER_ANY, 2, {STR_INIT("GET"), KEY}, offsetof(StreamKeys, probe)},
+    [TRY_SET] = {ANSWER_OK,
+                 5,
+                 {STR_INIT("SET"), KEY, STR_INIT("1"), STR_INIT("PX"), STR_INIT("1000")},
+                 offsetof(StreamKeys, probe)},
+#define XADD(member)                                                                               \
+    {                                                                                              \
+        ANSWER_SMALL_ID, 5,                                                                        \
+            {STR_INIT("XADD"), KEY, STR_INIT("0-0"), STR_INIT("f"), STR_INIT("v")},                \
+            offsetof(StreamKeys, member)                                                           \
+    }
+    [TRY_XADD_STREAM] = XADD(stream),
+    [TRY_XADD_QUARANTINE] = XADD(quarantine),
+    [TRY_XADD_EVENTS] = XADD(events),
+#define TYPE(member)                                                                               \
+    {                                                                                              \
+        ANSWER_TYPE, 2, {STR_INIT("TYPE"), KEY}, offsetof(StreamKeys, member)                      \
+    }
+    [TRY_TYPE_STREAM] = TYPE(stream),
+    [TRY_TYPE_QUARANTINE] = TYPE(quarantine),
+    [TRY_TYPE_EVENTS] = TYPE(events),
+#define INFO(section)                                                                              \
+    {                                                                                              \
+        ANSWER_INFO, 2, {STR_INIT("INFO"), STR_INIT(section)}, 0                                   \
+    }
+    [TRY_INFO_MEMORY] = INFO("memory"),
+    [TRY_INFO_PERSISTENCE] = INFO("persistence"),
+    [TRY_INFO_SERVER] = INFO("server"),
+};
+
+static Str key_of(const StreamKeys *keys, Question question)
+{
+    return *(const Str *)(const void *)((const char *)keys + questions[question].key);
+}
+
+/* Without a window nothing is looked up; without events there is no stream for them. */
+static bool is_asked(const StreamKeys *keys, Question question)
+{
+    return (question != TRY_GET || keys->window) && key_of(keys, question).ptr;
+}
+
+static bool write_question(Buffer *buffer, const StreamKeys *keys, Question question)
+{
+    Str words[WORDS_MOST];
+    memcpy(words, questions[question].words, sizeof(words));
+    if (str_eq(words[1], STR("KEY"))) {
+        words[1] = key_of(keys, question);
+    }
+    return resp_command(buffer, words, questions[question].count);
+}
+
+bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys)
+{
+    const size_t start = buffer->len;
+    *trial = (Trial){.keys = keys};
+    for (Question question = 0; question < TRY_COUNT; question++) {
+        if (!is_asked(keys, question)) {
+            continue;
+        }
+        if (!write_question(buffer, keys, question)) {
+            buffer->len = start;
+            return false;
+        }
+        trial->asked |= 1U << question;
+    }
+    return true;
+}
+
+size_t trial_left(const Trial *trial)
+{
+    return (size_t)__builtin_popcount(trial->asked);
+}
+
+static const Reply *wrong_type(Question question)
+{
+    static const Reply stream = {.kind = REPLY_ERROR,
+                                 .text = STR_INIT("WRONGTYPE at the key of the stream")},
+                       quarantine = {.kind = REPLY_ERROR,
+                                     .text = STR_INIT("WRONGTYPE at the key of the quarantine")},
+                       events = {.kind = REPLY_ERROR,
+                                 .text = STR_INIT("WRONGTYPE at the key of EVENTS_STREAM")};
+    return question == TRY_TYPE_STREAM       ? &stream
+           : question == TRY_TYPE_QUARANTINE ? &quarantine
+                                             : &events;
+}
+
+/* Whatever INFO and TYPE say against it can be done without, unless the server will not have us. */
+static const Reply *take_untold(Trial *trial, Wanted wanted, const Reply *error)
+{
+    if (error_rule(error->text)->verdict == VERDICT_RECONNECT) {
+        return error;
+    }
+    trial->types_untold = trial->types_untold || wanted == ANSWER_TYPE;
+    return NULL;
+}
+
+static const Reply *take_error(Trial *trial, Wanted wanted, const Reply *error)
+{
+    switch (wanted) {
+    case ANSWER_NOSCRIPT:
+        return str_starts_with(error->text, STR("NOSCRIPT")) ? NULL : error;
+    case ANSWER_SMALL_ID:
+        return str_starts_with(error->text, STR("ERR The ID specified in XADD")) ? NULL : error;
+    case ANSWER_TYPE:
+    case ANSWER_INFO:
+        return take_untold(trial, wanted, error);
+    case ANSWER_ANY:
+    case ANSWER_OK:
+        break;
+    }
+    return error;
+}
+
+/* What is no error. false: it makes no sense; a write of the id 0-0, say, cannot be done. */
+static bool take_answer(Trial *trial, Question question, const Reply *reply,
+                        const Reply **ret_error)
+{
+    switch (questions[question].wanted) {
+    case ANSWER_NOSCRIPT:
+    case ANSWER_SMALL_ID:
+        return false;
+    case ANSWER_ANY:
+        return true;
+    case ANSWER_OK:
+        return reply->kind == REPLY_STATUS;
+    case ANSWER_TYPE:
+        if (!str_eq(reply->text, STR("stream")) && !str_eq(reply->text, STR("none"))) {
+            *ret_error = wrong_type(question);
+        }
+        return reply->kind == REPLY_STATUS;
+    case ANSWER_INFO:
+        break;
+    }
+    if (reply->kind == REPLY_TEXT) {
+        standing_take(&trial->standing, reply->text);
+    }
+    return reply->kind == REPLY_TEXT;
+}
+
+const char *trial_take(Trial *trial, const Reply *reply, const Reply **ret_error)
+{
+    *ret_error = NULL;
+    if (!trial->asked) {
+        return "a reply that nobody asked for";
+    }
+    const Question question = (Question)__builtin_ctz(trial->asked);
+    trial->asked &= trial->asked - 1;
+    if (reply->kind == REPLY_ERROR) {
+        *ret_error = take_error(trial, questions[question].wanted, reply);
+        return NULL;
+    }
+    return take_answer(trial, question, reply, ret_error) ? NULL : "a reply that makes no sense";
+}
