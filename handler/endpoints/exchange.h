@@ -12,12 +12,23 @@
 
 typedef struct Exchange Exchange;
 
+/* What /readyz knows: one probe at a time is under way, and its answer is good for a moment, for
+ * all who ask. {0} = nobody has asked. */
+typedef struct {
+    Probe probe;
+    Exchange *waiting; /* for its answer; NULL = no probe is under way */
+    int64_t answered;  /* loop_clock_ms(); 0 = never */
+    bool connected;    /* the sink was, then */
+    ErrorCode code;
+} Readiness;
+
 /* Borrowed for the worker's life. */
 typedef struct {
     const Config *config;
     Verifier *verifier; /* NULL: unsigned requests are taken */
     Sink *sink;
     Admission admission;
+    Readiness readiness;
     bool draining;
 
     /* Called exactly once for each exchange that was left for LATER, when its response is filled,
@@ -40,7 +51,7 @@ struct Exchange {
 
     /* of an endpoint that answers later */
     Publication publication;
-    Probe probe;
+    Exchange *next; /* of those who wait for a probe */
     Payload payload;
     char received_at[24]; /* of the publication's delivery */
     size_t charged;       /* admission_enter() */

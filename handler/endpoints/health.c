@@ -3,9 +3,12 @@
  */
 #include "endpoints/endpoint.h"
 
+#include "base/loop.h"
 #include "base/media_type.h"
 #include "base/owner.h"
 #include "base/text.h"
+
+enum { GOOD_FOR = 250 }; /* milliseconds that an answer of the sink is used */
 
 static const Str plain_text = STR_INIT(MEDIA_PLAIN);
 
@@ -20,10 +23,12 @@ static void answer_verbosely(Exchange *exchange, bool ready)
     const Server *server = exchange->server;
     bool connected = server->sink->is_connected(server->sink);
     Text text = text_begin(exchange->arena);
-    text_add_format(
-        &text, "redis connection: %s\nredis write: %s\ndraining: %s\nrequests in flight: %zu\n%s\n",
-        connected ? "ok" : "failed", ready ? "ok" : "failed", server->draining ? "yes" : "no",
-        server->admission.requests, ready ? "ready" : "not ready");
+    text_add_format(&text,
+                    "redis connection: %s\nredis write: %s\nredis durable: %s\ndraining: %s\n"
+                    "requests in flight: %zu\n%s\n",
+                    connected ? "ok" : "failed", ready ? "ok" : "failed",
+                    server->sink->durability(server->sink), server->draining ? "yes" : "no",
+                    server->admission.requests, ready ? "ready" : "not ready");
     exchange_answer(exchange, ready ? 200 : 503, plain_text, text_finish(&text));
 }
 
@@ -40,34 +45,76 @@ static void answer(Exchange *exchange, ErrorCode code)
     }
 }
 
-/* Redis has taken a write, or not. */
+static void note_answer(Server *server, ErrorCode code)
+{
+    Readiness *readiness = &server->readiness;
+    readiness->code = code;
+    readiness->connected = server->sink->is_connected(server->sink);
+    readiness->answered = loop_clock_ms();
+}
+
+static bool is_fresh(const Server *server)
+{
+    const Readiness *readiness = &server->readiness;
+    return readiness->answered && loop_clock_ms() - readiness->answered < GOOD_FOR &&
+           readiness->connected == server->sink->is_connected(server->sink);
+}
+
 static void finish(Exchange *exchange)
 {
     admission_leave(&exchange->server->admission, exchange->charged);
-    answer(exchange, exchange->probe.code);
+    answer(exchange, exchange->server->readiness.code);
 }
 
+/* Whoever is answered may ask again: then another probe begins. */
 static void on_probed(Probe *probe)
 {
-    Exchange *exchange = OWNER_OF(probe, Exchange, probe);
+    Readiness *readiness = OWNER_OF(probe, Readiness, probe);
+    Server *server = OWNER_OF(readiness, Server, readiness);
+    Exchange *exchange = readiness->waiting;
+    readiness->waiting = NULL;
+    note_answer(server, probe->code);
+    for (Exchange *next; exchange; exchange = next) {
+        next = exchange->next;
+        finish(exchange);
+        server->answered(exchange);
+    }
+}
+
+/* Waits for the probe that is under way, or for one of its own. */
+static Served ask(Exchange *exchange)
+{
+    Server *server = exchange->server;
+    Readiness *readiness = &server->readiness;
+    bool is_first = !readiness->waiting;
+    exchange->charged = arena_size(exchange->arena);
+    admission_enter(&server->admission, exchange->charged);
+    exchange->next = readiness->waiting;
+    readiness->waiting = exchange;
+    if (!is_first) {
+        return LATER;
+    }
+    readiness->probe = (Probe){.done = on_probed};
+    if (server->sink->probe(server->sink, &readiness->probe) == SINK_LATER) {
+        return LATER;
+    }
+    readiness->waiting = NULL;
+    note_answer(server, readiness->probe.code);
     finish(exchange);
-    exchange->server->answered(exchange);
+    return ANSWERED;
 }
 
 Served readyz_get(Exchange *exchange)
 {
-    Server *server = exchange->server;
+    const Server *server = exchange->server;
     Error error;
+    if (is_fresh(server)) {
+        answer(exchange, server->readiness.code);
+        return ANSWERED;
+    }
     if (!admission_check(&server->admission, &error)) {
         exchange_answer_problem(exchange, &error, (Str){NULL, 0});
         return ANSWERED;
     }
-    exchange->probe = (Probe){.done = on_probed};
-    exchange->charged = arena_size(exchange->arena);
-    admission_enter(&server->admission, exchange->charged);
-    if (server->sink->probe(server->sink, &exchange->probe) == SINK_LATER) {
-        return LATER;
-    }
-    finish(exchange);
-    return ANSWERED;
+    return ask(exchange);
 }

@@ -109,6 +109,7 @@ static void serve(Request request)
 {
     here.answers = 0;
     here.body[0] = '\0';
+    here.server.readiness.answered = 0; /* long ago */
     arena_reset(here.arena);
     here.exchange = (Exchange){.request = request, .server = &here.server, .arena = here.arena};
     if (endpoint_serve(&here.exchange) == ANSWERED) {
@@ -468,6 +469,55 @@ static void test_probe_in_flight(void **state)
     assert_int_equal(here.server.admission.requests, 0);
 }
 
+static Exchange askers[3];
+
+static void count_answer(Exchange *exchange)
+{
+    here.answers++;
+    here.status = exchange->response.status;
+    if (exchange == &askers[0]) { /* and asks once more: a probe of its own would begin */
+        exchange->response.status = 0;
+        assert_int_equal(readyz_get(exchange), ANSWERED);
+    }
+}
+
+static Served ask(Exchange *exchange)
+{
+    *exchange = (Exchange){
+        .request = get(STR("/readyz"), STR("")), .server = &here.server, .arena = here.arena};
+    return endpoint_serve(exchange);
+}
+
+/* All who ask meanwhile share one probe, and for a moment all who ask later. */
+static void test_probe_is_shared(void **state)
+{
+    (void)state;
+    here.server.answered = count_answer;
+    here.sink.later = true;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&askers[i]), LATER);
+    }
+    assert_int_equal(here.sink.probes, 1);
+    assert_int_equal(here.server.admission.requests, 2);
+    memory_sink_finish(&here.sink);
+    assert_int_equal(here.answers, 2);
+    assert_int_equal(here.status, 200);
+    assert_int_equal(here.server.admission.requests, 0);
+    here.sink.code = ERROR_UNAVAILABLE;
+    assert_int_equal(ask(&askers[2]), ANSWERED);
+    assert_int_equal(askers[2].response.status, 200);
+    assert_int_equal(here.sink.probes, 1);
+
+    here.sink.connected = false; /* that is known without asking */
+    assert_int_equal(ask(&askers[2]), LATER);
+    memory_sink_finish(&here.sink);
+    assert_int_equal(askers[2].response.status, 503);
+    here.server.readiness.answered -= 250;
+    assert_int_equal(ask(&askers[2]), LATER);
+    memory_sink_finish(&here.sink);
+    assert_int_equal(here.sink.probes, 3);
+}
+
 static void test_too_much_in_flight(void **state)
 {
     (void)state;
@@ -523,6 +573,7 @@ static void test_health(void **state)
     assert_answer(get(STR("/readyz"), STR("verbose")), 503);
     ASSERT_CONTAINS(here.body, "redis connection: failed\n");
     ASSERT_CONTAINS(here.body, "redis write: failed\n");
+    ASSERT_CONTAINS(here.body, "redis durable: of memory\n");
     ASSERT_CONTAINS(here.body, "not ready\n");
 
     here.sink.code = ERROR_NONE;
@@ -595,6 +646,7 @@ int main(void)
         TEST(test_sink_fails),
         TEST(test_in_flight),
         TEST(test_probe_in_flight),
+        TEST(test_probe_is_shared),
         TEST(test_too_much_in_flight),
         TEST(test_handshake),
         TEST(test_health),
