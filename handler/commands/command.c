@@ -7,6 +7,9 @@ const Command commands[] = {
      "  --one: this process is the only worker, in the foreground, for a debugger.\n"},
     {"check-config", check_config_main, 0, true, false, "",
      "print the settings that are in force, secrets masked", ""},
+    {"acl", acl_main, 0, true, false, "", "print the Redis ACL line that the settings need",
+     "  For redis-cli, with a password in place of PASSWORD:\n"
+     "  tickstream acl | sed 's/>PASSWORD/>...'/ | redis-cli\n"},
     {"healthcheck", healthcheck_main, 1, true, false, "[/readyz | /livez]",
      "ask the workers as nginx would",
      "  0 when the answer to a GET of /readyz, or of the path that is given, is 200; else 1, also\n"

@@ -6,7 +6,7 @@ import pytest
 from stack import BINARY, SECRET, TIMEOUT, WRAP, clean_environment, signature
 
 GOOD = {"TICKSTREAM_APP_SECRET": SECRET}
-COMMANDS = "run", "check-config", "healthcheck", "sign", "cgi", "help", "version"
+COMMANDS = "run", "check-config", "acl", "healthcheck", "sign", "cgi", "help", "version"
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_misuse(run, arguments):
 
 def test_output_that_cannot_be_written(run):
     with open("/dev/full", "wb") as full:
-        for name in "help", "version", "check-config", "sign":
+        for name in "help", "version", "check-config", "acl", "sign":
             assert run(name, stdout=full).returncode == 1
 
 
