@@ -75,6 +75,11 @@ static void warn_of(const Config *config)
         log_line(LOG_WARN, "REDIS_TLS_VERIFY=chain: any certificate of a trusted CA is taken for "
                            "that of Redis, whatever its name");
     }
+    if (config->dedupe_window == 0) {
+        log_line(LOG_WARN,
+                 "DEDUPE_WINDOW is 0: nginx must include tickstream-once.conf in place of "
+                 "tickstream-repeat.conf, or a POST that it repeats is stored twice");
+    }
 }
 
 /* Starting */

@@ -38,6 +38,10 @@ for file in "$source"/*.conf; do
     sed "s|/var/log/nginx/\([a-z]*\.log\)|\"$dir/\1\"|" "$file" >"$dir/${file##*/}"
 done
 
+# What .env has as NGINX_REPEAT: with TICKSTREAM_DEDUPE_WINDOW=0 nginx must not repeat a POST.
+[ "${NGINX_REPEAT:-tickstream-repeat.conf}" = tickstream-repeat.conf ] ||
+    cp "$source/$NGINX_REPEAT" "$dir/tickstream-repeat.conf"
+
 # The workers keep the caller's user: www-data may not be able to enter the directory.
 if [ "$(id -u)" -eq 0 ]; then
     fill nginx.conf '^user .*' 'user root;'
