@@ -16,7 +16,7 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 22 };
+enum { SETTINGS = 23 };
 
 /* Texts that were given, in the order of precedence, later ones win. */
 typedef struct {

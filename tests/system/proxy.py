@@ -1,4 +1,4 @@
-"""A unix socket that leads to another one, where each connection begins late."""
+"""Unix sockets that lead to another one: one where each connection begins late, one where answers can be held."""
 import contextlib
 import socket
 import threading

@@ -32,12 +32,13 @@ SECRET = "a secret of the tests"
 TOKEN = "a-verify-token.of-the-tests"
 STREAM = "whatsapp:statuses"
 QUARANTINE = "{whatsapp:statuses}:quarantine"
+REPEAT, ONCE = "tickstream-repeat.conf", "tickstream-once.conf"    # with a dedupe window, without one
 HOOK = "/api/webhook/whatsapp"
 
 LOG_LINE = re.compile(r'time=\S+Z level=(\w+) process="([^"]+)" msg="(.*)"')
 # What the program may say in any scenario; a test names what else it expects.
 ORDINARY = (
-    r"ready: \d+ workers on .*", r"redis: connected \(.*\)", r"drain: \d+ connections are open",
+    r"ready: \d+ workers on .*", r"DEDUPE_WINDOW is 0: .*", r"redis: connected \(.*\)", r"drain: \d+ connections are open",
     r"stopping", r"stopped", r"worker \d+ \(pid \d+\) exited with status 0",
     r"webhook: answered 4\d\d: .*", r"handshake: answered 40[03]: .*", r"webhook: quarantined \d+: \w+ \(.*\)",
 )
@@ -114,7 +115,7 @@ class RedisServer(Server):
     def __init__(self, folder, aof=False):
         super().__init__(folder / "redis.log")
         self.folder, self.path = folder, folder / "redis.sock"
-        self.options = ["--appendonly", "yes" if aof else "no", "--appendfsync", "always"]
+        self.options = ["--appendonly", "yes", "--appendfsync", "always" if aof else "no"]
         self.port = 0                   # none; the unix socket is always there
         self.login = ""                 # of our own client: "user:password"
         self.client = None
@@ -217,7 +218,7 @@ class Program(Server):
 class Nginx(Server):
     """The shipped configuration, rendered.  It inherits its listening socket, so that nobody else can have the port."""
 
-    def __init__(self, folder, upstream):
+    def __init__(self, folder, upstream, repeats=True):
         self.folder = folder / "nginx"
         super().__init__(folder / "nginx.log")
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -225,7 +226,7 @@ class Nginx(Server):
         self.port = self.listener.getsockname()[1]
         self.url = "http://127.0.0.1:%d" % self.port
         subprocess.run([TOP / "tests/tools/nginx-render.sh", self.folder, "127.0.0.1:%d" % self.port, upstream],
-                       check=True)
+                       check=True, env={**os.environ, "NGINX_REPEAT": REPEAT if repeats else ONCE})
 
     def edit(self, file, old, new):
         """For a scenario that would take too long with what is shipped."""
@@ -299,11 +300,13 @@ def signature(body, secret=SECRET):
 class Stack:
     """All servers of one scenario.  Settings are those of the program, in lower case: dedupe_window="0"."""
 
-    def __init__(self, folder, redis=True, nginx=True, aof=False, **settings):
+    def __init__(self, folder, redis=True, nginx=True, aof=False, repeats=None, **settings):
+        """repeats: does nginx repeat a POST?  None: as the dedupe window wants it."""
         self.folder = folder
+        repeats = settings.get("dedupe_window") != "0" if repeats is None else repeats
         self.redis = RedisServer(folder, aof)
         self.program = Program(folder, self.redis.url(), settings)
-        self.nginx = Nginx(folder, "unix:%s" % self.program.socket) if nginx else None
+        self.nginx = Nginx(folder, "unix:%s" % self.program.socket, repeats) if nginx else None
         self.has_redis = redis
 
     def start(self):

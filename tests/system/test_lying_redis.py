@@ -11,14 +11,17 @@ from bodies import payload, result, status
 from stack import wait_for
 
 GREETING = {b"CLIENT": b"+OK\r\n", b"ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", b"MULTI": b"+OK\r\n",
-            b"EXEC": b"*0\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
+            b"EXEC": b"*0\r\n", b"GET": b"$-1\r\n", b"TYPE": b"+none\r\n",
+            b"INFO": b"$42\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
+TRIAL = {b"0-0": b"-ERR The ID specified in XADD must be greater than 0-0\r\n", b"return 0": b":0\r\n",
+         b"0" * 40: b"-NOSCRIPT No matching script.\r\n"}     # by the argument that only a trial has
 STATUSES = 1000  # a command of 7,000 words and 350 KB
 ID = b"$3\r\n1-0\r\n"
 ONE_ADDED = b"*3\r\n:1\r\n:0\r\n:0\r\n"
 
 
 class LyingRedis:
-    """Greets as it should, and answers EVALSHA and XADD with what it was told to, or hangs up when it was told None."""
+    """Greets and is tried as it should, and answers EVALSHA and XADD with what it was told to, or hangs up when it was told None."""
 
     def __init__(self, path):
         self.answer = b""
@@ -38,7 +41,8 @@ class LyingRedis:
                 if self.answer is None and int(line[1:]) > STATUSES:
                     return
                 words = [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
-                client.sendall(GREETING.get(words[0], self.answer))
+                trial = next((answer for word, answer in TRIAL.items() if word in words[1:3]), None)
+                client.sendall(trial or GREETING.get(words[0], self.answer))
 
 
 LIES = [

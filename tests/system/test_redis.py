@@ -1,5 +1,9 @@
 """Redis absent, dead, slow, full, read-only, forbidden: 503 in time, nothing lost, nothing twice."""
 import contextlib
+import json
+import os
+import re
+import shlex
 import signal
 import threading
 import time
@@ -7,6 +11,7 @@ import time
 import pytest
 
 from bodies import payload, result, status
+from load import Load
 from proxy import HoldingProxy
 from stack import QUARANTINE, SLOWNESS, STREAM, wait_for
 
@@ -86,6 +91,7 @@ def test_stopped(stack):
 def test_stops_while_idle(stack):
     """/readyz is 503 in time, too, and well again afterwards."""
     stack.redis.kill(signal.SIGSTOP)
+    time.sleep(0.3)             # an answer is good for 250 ms
     began = time.monotonic()
     assert stack.get("/readyz").status == 503
     assert time.monotonic() - began < IN_TIME
@@ -159,10 +165,11 @@ def test_full(stack):
     body = payload()
     stack.redis("CONFIG", "SET", "maxmemory", 1)
     assert refuses(stack, body, AT_ONCE)
-    assert stack.get("/readyz").status == 503
+    wait_for(lambda: stack.get("/readyz").status == 503, "not ready")
     assert stack.program.has_logged(r"redis: OOM .*maxmemory is reached")
     stack.redis("CONFIG", "SET", "maxmemory", 0)
     assert stack.post(body).status == 200
+    assert stack.program.has_logged(r"redis: takes writes again")
     assert len(stack.entries()) == 1
 
 
@@ -251,37 +258,209 @@ def test_wrong_password(make_stack):
     assert accepts_soon(stack, payload())
 
 
-# What a user of Redis must be allowed, and nothing else.
-KEYS = "~" + STREAM, "~{%s}:*" % STREAM
-RIGHTS = {"24h": ("+evalsha", "+eval", "+script|load", "+xadd", "+get", "+set"),
-          "0": ("+evalsha", "+eval", "+script|load", "+xadd", "+multi", "+exec", "+set")}
 MANY = 129  # without dedupe, more than a transaction holds
+OPTIONAL = {"+type", "+info", "+role", "+client|setname"}   # what the program can do without
+RIGHTS = {"24h": ("+evalsha", "+eval", "+script|load", "+xadd", "+set", "+get"),
+          "0": ("+evalsha", "+eval", "+script|load", "+xadd", "+set", "+multi", "+exec")}
+
+
+def stack_of_acl(make_stack, without=None, **settings):
+    """A stack whose user may do what `tickstream acl` prints, but for one right; the rights as they stand there too."""
+    settings = {"redis_url": "redis://tickstream:pw@127.0.0.1", **settings}
+    line = make_stack(start=False, **settings).program.run("acl").stdout
+    words = shlex.split(line)
+    assert words[:3] == ["ACL", "SETUSER", "tickstream"]
+    rules = [">pw" if w == ">PASSWORD" else w for w in words[3:] if w != without]
+    del settings["redis_url"]
+    return stack_of_user(make_stack, "tickstream", "pw", *rules, **settings), [w for w in words if w[0] == "+"]
 
 
 @pytest.mark.parametrize("window", RIGHTS)
 def test_least_rights(make_stack, window):
-    stack = stack_of_user(make_stack, "tickstream", "pw", "on", ">pw", *KEYS, *RIGHTS[window], dedupe_window=window)
+    stack, rights = stack_of_acl(make_stack, dedupe_window=window, events_stream="events*]")
+    assert set(rights) == set(RIGHTS[window]) | OPTIONAL
     wait_for(lambda: stack.get("/readyz").status == 200, "ready")
+    assert stack.metric("tickstream_redis_durable") == 1
     assert stack.post(payload(status(), status(), "not an object")).document() == result(accepted=2, quarantined=1)
+    assert stack.post(payload(statuses=None)).document() == result(ignored=1)
     stack.redis("SCRIPT", "FLUSH")
     assert stack.post(payload(*(status() for _ in range(MANY)))).document() == result(accepted=MANY)
-    assert not stack.program.has_logged("the ACL user")
+    assert len(stack.entries("events*]")) == 1
+    assert not stack.program.has_logged("the ACL user|NOPERM|INFO")
 
 
 @pytest.mark.parametrize("window, right", [(w, r) for w, rights in RIGHTS.items() for r in rights])
 def test_no_right_is_idle(make_stack, window, right):
-    """Without any one of them something is refused, and the log tells: the list is the least there is."""
-    rights = [r for r in RIGHTS[window] if r != right]
-    stack = stack_of_user(make_stack, "tickstream", "pw", "on", ">pw", *KEYS, *rights, dedupe_window=window, workers=1)
+    """Without any one of them nothing is ready, and that before the first body; and a body leaves no entry."""
+    stack = stack_of_acl(make_stack, without=right, dedupe_window=window, workers=1)[0]
+    wait_for(lambda: stack.program.has_logged("redis: .*NOPERM"), "a word in the log")
+    assert stack.get("/readyz").status == 503
+    for _ in range(5):
+        assert refuses(stack, payload(status(), status()), AT_ONCE)
+    assert stack.entries() == []
 
-    def is_noticed():
-        stack.redis("SCRIPT", "FLUSH")
-        stack.post(payload(status(), status()))
-        stack.post(payload(*(status() for _ in range(MANY))))
-        stack.get("/readyz")
-        return stack.program.has_logged("NOPERM|the ACL user lacks a command")
 
-    wait_for(is_noticed, "a word in the log")
+@pytest.mark.parametrize("right", sorted(OPTIONAL))
+def test_what_it_can_do_without(make_stack, right):
+    stack = stack_of_acl(make_stack, without=right, require_durable="true", workers=1)[0]
+    wait_for(lambda: stack.get("/readyz").status == 200, "ready")
+    assert stack.post(payload()).document() == result(accepted=1)
+    assert stack.metric("tickstream_redis_durable") == (-1 if right == "+info" else 1)
+    warned = [m for m in stack.program.messages() if "INFO does not tell" in m]
+    assert len(warned) == (right == "+info")
+
+
+EVICTS = "--maxmemory-policy", "allkeys-lru"
+FORGETS = "--appendonly", "no"
+
+
+@pytest.mark.parametrize("options, says", [(EVICTS, "maxmemory-policy is allkeys-lru.*noeviction"),
+                                           (("--maxmemory-policy", "volatile-ttl"), "maxmemory-policy is volatile-ttl"),
+                                           (FORGETS, "appendonly is no.*set it to yes"),
+                                           (EVICTS + FORGETS, "allkeys-lru.*; appendonly")])
+def test_not_durable(make_stack, options, says):
+    """It is told, in four places, once a worker; then it is mended, and that is told too."""
+    stack = make_stack(start=False, workers=1)
+    stack.program.expects(r"redis: .*")
+    stack.redis.options += options
+    stack.start()
+    assert stack.post(payload()).status == 200
+    assert 'level=error' in stack.program.log_text()
+    assert len([m for m in stack.program.messages() if re.search(says, m)]) == 1
+    assert stack.metric("tickstream_redis_durable") == 0
+    assert re.search("redis durable: .*" + says, stack.get("/readyz?verbose").body.decode())
+    stack.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    stack.redis("CONFIG", "SET", "appendonly", "yes")
+    wait_for(lambda: b"redis durable: ok" in stack.get("/readyz?verbose").body, "seen by a probe")
+    assert stack.metric("tickstream_redis_durable") == 1
+    assert stack.program.has_logged("redis: neither evicts nor forgets any more")
+
+
+@pytest.mark.parametrize("options", [EVICTS, FORGETS], ids=["evicts", "forgets"])
+def test_durability_is_required(make_stack, options):
+    stack = make_stack(start=False, require_durable="true")
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    stack.redis.options += options
+    stack.redis.start()
+    stack.has_redis = False     # it will not be ready
+    stack.start()
+    wait_for(lambda: stack.program.has_logged("redis: refused for TICKSTREAM_REQUIRE_DURABLE: "), "it is told why")
+    assert refuses(stack, payload(), AT_ONCE)
+    assert stack.get("/readyz").status == 503
+    assert stack.metric("tickstream_redis_durable") == 0
+    stack.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    stack.redis("CONFIG", "SET", "appendonly", "yes")
+    assert accepts_soon(stack, payload())
+    stack.redis("CONFIG", "SET", *(w.removeprefix("--") for w in options))
+    wait_for(lambda: stack.get("/readyz").status == 503, "a probe sees it")
+    assert len(stack.entries()) == 1
+
+
+@pytest.mark.parametrize("key, kind", [(STREAM, "stream"), (QUARANTINE, "quarantine"), ("ev", "EVENTS_STREAM")])
+def test_wrong_type_at_the_start(make_stack, key, kind):
+    """Not ready before the first body, and nothing is stored by half, with or without dedupe."""
+    stack = make_stack(start=False, redis=False, dedupe_window="0", events_stream="ev")
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
+    stack.redis.start()
+    stack.redis("SET", key, "something else")
+    stack.start()
+    wait_for(lambda: stack.program.has_logged("redis: WRONGTYPE at the key of .*%s" % kind), "it is told which")
+    assert stack.get("/readyz").status == 503
+    for _ in range(4):
+        assert refuses(stack, payload(status(), "not an object"), AT_ONCE)
+    stack.redis("DEL", key)
+    assert accepts_soon(stack, payload(status(), "not an object"))
+    assert len(stack.entries()) == len(stack.quarantine()) == 1
+
+
+def test_a_trial_leaves_nothing(stack):
+    """Connecting and probing make no stream, and no key that stays."""
+    time.sleep(0.3)
+    assert stack.get("/readyz").status == 200
+    stack.redis("DEL", "{%s}:probe" % STREAM)
+    assert stack.redis("KEYS", "*") == []
+
+
+def test_readyz_costs_no_write_each(make_stack):
+    """Many who ask at once share a probe, and its answer for a moment."""
+    stack = make_stack(workers=1)
+    stack.redis("CONFIG", "RESETSTAT")
+    clients = [stack.client() for _ in range(8)]
+    began = time.monotonic()
+    for _ in range(25):
+        for client in clients:
+            client.send("GET", "/readyz")
+        assert {client.receive().status for client in clients} == {200}
+    took = time.monotonic() - began
+    for client in clients:
+        client.close()
+    calls = re.search(rb"cmdstat_set:calls=(\d+)", stack.redis("INFO", "commandstats"))
+    assert int(calls[1] if calls else 0) <= took / 0.25 + 1
+
+
+def test_nearly_full(make_stack):
+    stack = make_stack(start=False, redis=False, workers=1)
+    stack.program.expects(r"redis: .*")
+    stack.redis.start()
+    used = int(re.search(rb"used_memory:(\d+)", stack.redis("INFO", "memory"))[1])
+    stack.redis("CONFIG", "SET", "maxmemory", used * 107 // 100)
+    stack.start()
+    wait_for(lambda: stack.program.has_logged(r"redis: \d+ % of maxmemory are used"), "a warning")
+
+
+@pytest.mark.release_only
+def test_big_bodies_do_not_stop_small_ones(make_stack):
+    """Three of 49,990 statuses at once: nobody else gets a 503, and each of them its 200 within three tries."""
+    stack = make_stack(aof=True)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: the statuses could .*")
+    bodies = [json.dumps({"entry": [{"changes": [{"value": {"statuses": [
+        {"id": "%d.%d" % (n, i), "status": "s"} for i in range(49990)]}}]}]}).encode() for n in range(3)]
+    with Load(stack.nginx.port, clients=4) as load:
+        threads = [TriesOfABody(stack, body) for body in bodies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for thread in threads:
+        assert len(thread.answers) <= 3 and thread.answers[-1].status == 200, thread.answers
+        last = thread.answers[-1].document()
+        assert last["accepted"] + last["duplicates"] == 49990
+    assert set(load.answers) == {200}, load.answers
+    assert stack.redis("XLEN", STREAM) == 3 * 49990 + len(load.accepted)
+
+
+class TriesOfABody(threading.Thread):
+    def __init__(self, stack, body):
+        super().__init__()
+        self.stack, self.body, self.answers = stack, body, []
+
+    def run(self):
+        while len(self.answers) < 4 and (not self.answers or self.answers[-1].status != 200):
+            self.answers.append(self.stack.post(self.body))
+
+
+@pytest.mark.parametrize("repeats", [True, False], ids=["repeat", "once"])
+def test_a_worker_dies_without_dedupe(make_stack, repeats):
+    """Redis has the entry, its reply has not come when the worker dies: whether it is doubled is nginx's include."""
+    stack = make_stack(start=False, workers=1, dedupe_window="0", repeats=repeats)
+    stack.program.expects(r"redis: .*", r"webhook: answered 503: .*", r"worker \d+ \(pid \d+\) was killed by signal 9")
+    stack.redis.start()
+    proxy = HoldingProxy(stack.folder / "proxy.sock", stack.redis.path)
+    stack.program.settings["redis_url"] = proxy.url
+    stack.start()
+    with stack.client() as client:
+        assert client.post(payload(status("first"))).status == 200      # and the connections are there
+        proxy.hold()
+        client.send_post(payload(status("once")))
+        wait_for(lambda: stack.redis("XLEN", STREAM) == 2, "it is stored")
+        os.kill(stack.program.workers()[0], signal.SIGKILL)
+        proxy.let(None)
+        answer = client.receive()
+    proxy.close()
+    entries = [(e["id"], e["request_id"]) for e in stack.entries()]
+    assert answer.status == (200 if repeats else 503)
+    assert len(entries) == (3 if repeats else 2)
+    assert len(set(entries)) == 2       # a second entry is of the same request: it was nginx
 
 
 def test_same_status_at_once(stack):
