@@ -220,12 +220,17 @@ static void on_published(Publication *publication)
     exchange->server->answered(exchange);
 }
 
-/* What the exchange will hold until the sink has ended: its arena, and what grows in there. */
+/* What the exchange will hold until the sink has ended: its arena, what grows in there, and the
+ * commands, of which a big body has those of one step at a time. */
 static size_t cost(const Exchange *exchange)
 {
     const Payload *payload = &exchange->payload;
     size_t elements = payload->status_count + payload->quarantined_count + payload->event_count;
-    return arena_size(exchange->arena) + entries_size(payload) + elements * DEDUPE_BYTES_OF_ELEMENT;
+    size_t commands = entries_size(payload);
+    if (elements > LIMIT_STEP) {
+        commands = commands / elements * LIMIT_STEP;
+    }
+    return arena_size(exchange->arena) + commands + elements * DEDUPE_BYTES_OF_ELEMENT;
 }
 
 static Served publish(Exchange *exchange)
