@@ -21,8 +21,8 @@ typedef struct {
  * until it has ended.
  *
  * code: ERROR_NONE: all is stored, and result says how. ERROR_UNAVAILABLE, ERROR_NO_MEMORY: nothing
- * was stored, or, of more than LIMIT_STEP elements, a part, or the outcome is unknown; a repeat will
- * be recognised.
+ * was stored, or, of more than LIMIT_STEP elements, a part, or the outcome is unknown; a repeat
+ * will be recognised.
  */
 typedef struct Publication Publication;
 
