@@ -607,7 +607,7 @@ static void test_last_step(void **state)
                     "{s}:seen:22222222222222222222222222222222|"
                     "{s}:seen:33333333333333333333333333333333|60|1700000000123|id-1|o|"
                     "application/json|1|1|P|+1 2|E|messages|whatsapp|b~|read|||[1]|{\"x\":1}|1|"
-                    "missing_id|why|/entry/0|{}|1|f|E||{\"field\":\"f\"}");
+                    "E|messages|P|missing_id|why|/entry/0|{}|1|f|E||{\"field\":\"f\"}");
     buffer_free(&buffer);
 }
 
