@@ -44,19 +44,14 @@ def pump(source, target):
         target.shutdown(socket.SHUT_WR)
 
 
-class HoldingProxy:
+class HoldingProxy(SlowProxy):
     """Redis whose replies wait: what it is asked passes at once, what it replies only when it may."""
 
     def __init__(self, path, target):
-        self.target = str(target)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen(64)
-        self.url = "unix://%s" % path
         self.may = threading.Condition()
         self.allowed = None             # bytes of replies that may still pass; None = all
         self.waiting = 0                # bytes that wait
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(path, target, 0)
 
     def hold(self):
         with self.may:
@@ -68,14 +63,11 @@ class HoldingProxy:
             self.allowed = allowed
             self.may.notify_all()
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self.listener.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self.target)
-                threading.Thread(target=pump, args=(near, far), daemon=True).start()
-                threading.Thread(target=self._reply, args=(far, near), daemon=True).start()
+    def _serve(self, near):
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(self.target)
+        threading.Thread(target=pump, args=(near, far), daemon=True).start()
+        self._reply(far, near)
 
     def _reply(self, far, near):
         with near, far, contextlib.suppress(OSError):
