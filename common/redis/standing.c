@@ -71,7 +71,8 @@ static bool is_broken(const Standing *standing)
 
 Durable standing_judge(const Standing *standing, const StreamKeys *keys, char why[2 * LIMIT_TEXT])
 {
-    const bool evicting = evicts(standing, keys), forgets = strcmp(standing->aof, "0") == 0;
+    const bool evicting = evicts(standing, keys),
+               forgets = str_eq(str_from(standing->aof), STR("0"));
     const bool untold = !standing->policy[0] || !standing->aof[0];
     char policy[LIMIT_TEXT] = "";
     why[0] = '\0';
