@@ -14,85 +14,10 @@
 #include "payload/codec.h"
 #include "base/percent.h"
 #include "base/utf.h"
+#include "payload/form_name.h"
 
 #include <stdint.h>
 #include <stdlib.h>
-
-typedef enum {
-    TEXT, /* a leaf */
-    PAYLOAD,
-    ENTRIES,
-    ENTRY,
-    CHANGES,
-    CHANGE,
-    VALUE,
-    METADATA,
-    STATUSES,
-    STATUS,
-    ERRORS,
-    ERROR,
-    PLACES
-} Place;
-
-/* Lists on the way to a leaf. */
-enum { LEVELS = 4 };
-
-static const struct {
-    unsigned depth; /* how many lists contain it */
-    Place item;     /* of a list */
-} places[PLACES] = {
-    [PAYLOAD] = {0, TEXT}, [ENTRIES] = {0, ENTRY}, [ENTRY] = {1, TEXT},    [CHANGES] = {1, CHANGE},
-    [CHANGE] = {2, TEXT},  [VALUE] = {2, TEXT},    [METADATA] = {2, TEXT}, [STATUSES] = {2, STATUS},
-    [STATUS] = {3, TEXT},  [ERRORS] = {3, ERROR},  [ERROR] = {4, TEXT},
-};
-
-/* In the order of the JSON sample, in which the leaves of one object are then expected. */
-static const struct Member {
-    Str name, net_name; /* as in JSON, as in .NET when that is more than another case */
-    Place in, is;
-    size_t offset; /* of a leaf, in its object */
-} members[] = {
-    {STR_INIT("object"), {NULL, 0}, PAYLOAD, TEXT, offsetof(Payload, object)},
-    {STR_INIT("entry"), {NULL, 0}, PAYLOAD, ENTRIES, 0},
-    {STR_INIT("id"), {NULL, 0}, ENTRY, TEXT, offsetof(Account, id)},
-    {STR_INIT("changes"), {NULL, 0}, ENTRY, CHANGES, 0},
-    {STR_INIT("field"), {NULL, 0}, CHANGE, TEXT, offsetof(Change, field)},
-    {STR_INIT("value"), {NULL, 0}, CHANGE, VALUE, 0},
-    {STR_INIT("messaging_product"), STR_INIT("messagingproduct"), VALUE, TEXT,
-     offsetof(Change, messaging_product)},
-    {STR_INIT("metadata"), {NULL, 0}, VALUE, METADATA, 0},
-    {STR_INIT("display_phone_number"), STR_INIT("displayphonenumber"), METADATA, TEXT,
-     offsetof(Change, display_phone_number)},
-    {STR_INIT("phone_number_id"), STR_INIT("phonenumberid"), METADATA, TEXT,
-     offsetof(Change, phone_number_id)},
-    {STR_INIT("statuses"), {NULL, 0}, VALUE, STATUSES, 0},
-    {STR_INIT("id"), {NULL, 0}, STATUS, TEXT, offsetof(StatusUpdate, id)},
-    {STR_INIT("status"), {NULL, 0}, STATUS, TEXT, offsetof(StatusUpdate, status)},
-    {STR_INIT("timestamp"), {NULL, 0}, STATUS, TEXT, offsetof(StatusUpdate, timestamp)},
-    {STR_INIT("recipient_id"), STR_INIT("recipientid"), STATUS, TEXT,
-     offsetof(StatusUpdate, recipient_id)},
-    {STR_INIT("errors"), {NULL, 0}, STATUS, ERRORS, 0},
-    {STR_INIT("code"), {NULL, 0}, ERROR, TEXT, offsetof(StatusError, code)},
-    {STR_INIT("title"), {NULL, 0}, ERROR, TEXT, offsetof(StatusError, title)},
-};
-
-typedef struct {
-    uint64_t indexes; /* 16 bits for each level, the outermost first; 0 where there is none */
-    const struct Member *member; /* the members' order is that of the table */
-    Str value;
-    size_t offset; /* of the pair in the body */
-} Leaf;
-
-/* A pair of an unknown name, or of nothing in place of an object or list. */
-typedef struct {
-    uint64_t indexes; /* as of a leaf */
-    Place in;         /* what keeps it; of nothing: what it is */
-    Str path;         /* what its name goes on with, from the unknown part; absent = nothing */
-    Str value;        /* as in the body */
-    size_t offset;
-} Stray;
-
-_Static_assert(LIMIT_FORM_INDEX <= UINT16_MAX, "an index must fit into its part of Leaf.indexes");
 
 typedef struct {
     Str body;
@@ -111,11 +36,6 @@ typedef struct {
     void *object[LEVELS + 1]; /* what the leaves of each depth are members of */
     Mark entry_begin, change_begin;
 } Form;
-
-static bool bad_name(Form *form, const char *text)
-{
-    return error_malformed(form->builder.error, REASON_BAD_NAME, "%s", text);
-}
 
 static bool has_escapes(Str text)
 {
@@ -156,132 +76,6 @@ static bool decode_value(Form *form, Str *value)
     }
     return utf8_is_valid(*value) ||
            error_malformed(form->builder.error, REASON_ENCODING, "bytes that are not UTF-8");
-}
-
-static const struct Member *find_member(Place place, Str name)
-{
-    for (const struct Member *member = members;
-         member < members + sizeof(members) / sizeof(members[0]); member++) {
-        if (member->in == place &&
-            (str_eq_nocase(name, member->name) ||
-             (member->net_name.ptr && str_eq_nocase(name, member->net_name)))) {
-            return member;
-        }
-    }
-    return NULL;
-}
-
-/* An index as it must be written: no sign, no leading zero. */
-static bool read_index(Form *form, Str digits, uint64_t *ret)
-{
-    uint64_t index = 0;
-    bool plain = digits.len && (digits.len == 1 || digits.ptr[0] != '0');
-    for (size_t i = 0; plain && i < digits.len; i++) {
-        plain = ascii_is_digit(digits.ptr[i]);
-        index = index * 10 + (uint64_t)(digits.ptr[i] - '0');
-        if (plain && index > LIMIT_FORM_INDEX) {
-            return error_malformed(form->builder.error, REASON_BAD_NAME, "an index over %d",
-                                   (int)LIMIT_FORM_INDEX);
-        }
-    }
-    *ret = index;
-    return plain ||
-           bad_name(form, "a list without an index, or with one that is not a plain number");
-}
-
-/* Takes what stands before the next '[' or '.' off the front of a name. */
-static Str take_plain(Str *rest)
-{
-    size_t bracket = str_find(*rest, '['), dot = str_find(*rest, '.');
-    Str part = {rest->ptr, bracket < dot ? bracket : dot};
-    *rest = str_from_offset(*rest, part.len);
-    return part;
-}
-
-/* Takes the next part, `[part]` or `.part`, off the front of what is left of a name. */
-static bool next_part(Form *form, Str *rest, Str *ret)
-{
-    bool in_brackets = rest->ptr[0] == '[';
-    *rest = str_from_offset(*rest, 1);
-    if (!in_brackets) {
-        *ret = take_plain(rest);
-    } else {
-        *ret = (Str){rest->ptr, str_find(*rest, ']')};
-        if (ret->len == rest->len) {
-            return bad_name(form, "a bracket that is not closed");
-        }
-        *rest = str_from_offset(*rest, ret->len + 1);
-        if (rest->len && rest->ptr[0] != '[' && rest->ptr[0] != '.') {
-            return bad_name(form, "something other than [ or . after a closing bracket");
-        }
-    }
-    return ret->len || bad_name(form, "an empty part, which does not say what is meant");
-}
-
-/* A name that means nothing must still have its brackets closed. */
-static bool ignore(Form *form, Str rest)
-{
-    while (rest.ptr) {
-        str_split(&rest, '[');
-        if (rest.ptr && !memchr(rest.ptr, ']', rest.len)) {
-            return bad_name(form, "a bracket that is not closed");
-        }
-        str_split(&rest, ']');
-    }
-    return true;
-}
-
-/* Goes one part further: into an item of a list, or to a member; leaf->member is NULL for none. */
-static bool go_to(Form *form, Str part, Place *place, Leaf *leaf)
-{
-    if (places[*place].item) {
-        uint64_t index = 0;
-        if (!read_index(form, part, &index)) {
-            return false;
-        }
-        leaf->indexes |= index << (16 * (LEVELS - 1 - places[*place].depth));
-        *place = places[*place].item;
-        return true;
-    }
-    leaf->member = find_member(*place, part);
-    *place = leaf->member ? leaf->member->is : *place;
-    return true;
-}
-
-/*
- * Finds out what a name means. ret->member is NULL when it is unknown, or has no value where an
- * object or a list belongs; then *ret_stray is told what it stands in, and how it goes on there.
- * What is below a text belongs to the object that the text is in.
- */
-static bool read_name(Form *form, Str name, bool has_value, Leaf *ret, Stray *ret_stray)
-{
-    Place place = PAYLOAD, in = PAYLOAD;
-    Str rest = name;
-    const char *path = name.ptr;
-    Str part = take_plain(&rest);
-    while (go_to(form, part, &place, ret)) {
-        if (!ret->member) {
-            ret_stray->in = in;
-            ret_stray->path = (Str){path, (size_t)(name.ptr + name.len - path)};
-            return ignore(form, rest);
-        }
-        if (str_is_empty(rest)) {
-            ret_stray->in = place;
-            ret_stray->path = (Str){NULL, 0};
-            ret->member = place == TEXT ? ret->member : NULL;
-            return place == TEXT || !has_value ||
-                   error_malformed(form->builder.error, REASON_WRONG_SHAPE,
-                                   "a text where an object or a list belongs");
-        }
-        if (place != TEXT) {
-            in = place;
-            path = rest.ptr;
-        }
-        if (!next_part(form, &rest, &part)) {
-            break;
-        }
-    }
-    return false;
 }
 
 static int compare_leaves(const void *left, const void *right)
@@ -353,7 +147,8 @@ static bool read_pair(Form *form, Str pair)
     Str value = pair;
     Str name = str_split(&value, '=');
     leaf.value = value.ptr ? value : STR("");
-    if (!decode_name(form, &name) || !read_name(form, name, value.len > 0, &leaf, &stray)) {
+    if (!decode_name(form, &name) ||
+        !form_read_name(name, value.len > 0, &leaf, &stray, form->builder.error)) {
         return false;
     }
     if (!leaf.member) {
@@ -464,7 +259,8 @@ static bool enter_item(Form *form, unsigned level, size_t index)
         return false;
     }
     if (form->next[level] != index) {
-        return bad_name(form, "a list with a gap in its indexes, which start at 0");
+        return form_bad_name(form->builder.error,
+                             "a list with a gap in its indexes, which start at 0");
     }
     form->depth = level + 1;
     form->next[level]++;
@@ -495,10 +291,10 @@ static bool enter(Form *form, uint64_t indexes, unsigned depth)
 /* Two leaves for one place must agree. */
 static bool place_leaf(Form *form, const Leaf *leaf)
 {
-    if (!enter(form, leaf->indexes, places[leaf->member->in].depth)) {
+    if (!enter(form, leaf->indexes, form_places[leaf->member->in].depth)) {
         return false;
     }
-    char *object = form->object[places[leaf->member->in].depth];
+    char *object = form->object[form_places[leaf->member->in].depth];
     Str *text = (Str *)(void *)(object + leaf->member->offset);
     if (text->ptr && !str_eq(*text, leaf->value)) {
         return error_malformed(form->builder.error, REASON_REPEATED, "two values for one name");
@@ -527,10 +323,10 @@ static bool can_enter(const Form *form, uint64_t indexes, unsigned depth)
 /* An item of a list that is nothing: it has an index, like null in JSON. */
 static bool place_nothing(Form *form, const Stray *stray)
 {
-    const bool is_item = places[stray->in].depth && stray->in != VALUE && stray->in != METADATA &&
-                         places[stray->in].item == TEXT;
-    const unsigned depth = places[stray->in].depth - is_item;
-    if (!can_enter(form, stray->indexes, places[stray->in].depth)) {
+    const bool is_item = form_places[stray->in].depth && stray->in != VALUE &&
+                         stray->in != METADATA && form_places[stray->in].item == TEXT;
+    const unsigned depth = form_places[stray->in].depth - is_item;
+    if (!can_enter(form, stray->indexes, form_places[stray->in].depth)) {
         return drop(form);
     }
     if (!enter(form, stray->indexes, depth)) {
@@ -574,7 +370,7 @@ static Str take_part(Str *path)
     const bool in_brackets = path->ptr[0] == '[';
     if (!in_brackets) {
         *path = path->ptr[0] == '.' ? str_from_offset(*path, 1) : *path;
-        return take_plain(path);
+        return form_take_plain(path);
     }
     *path = str_from_offset(*path, 1);
     const Str part = {path->ptr, str_find(*path, ']')};
@@ -620,7 +416,7 @@ static bool place_stray(Form *form, const Stray *stray)
     static const Keeper keepers[PLACES] = {
         [ENTRY] = KEEP_ACCOUNT,     [CHANGE] = KEEP_CHANGE, [VALUE] = KEEP_VALUE,
         [METADATA] = KEEP_METADATA, [STATUS] = KEEP_STATUS, [ERROR] = KEEP_ERROR};
-    const unsigned depth = places[stray->in].depth;
+    const unsigned depth = form_places[stray->in].depth;
     Str value = stray->value;
     Node root;
     if (!stray->path.ptr) {
