@@ -1,5 +1,6 @@
 """`tickstream cgi`: one request of a plain CGI program, from a shell, from a web server, through the same endpoints."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -195,7 +196,8 @@ def test_all_cases_behind_a_web_server(make_stack):
                      "fastcgi_keep_conn on;\nfastcgi_param SCRIPT_FILENAME %s;" % script)
     stack.redis.start()
     runner = Server(stack.folder / "fcgiwrap.log")
-    runner.spawn(["fcgiwrap", "-s", "unix:%s" % stack.program.socket], env=clean_environment({}))
+    runner.spawn(["fcgiwrap", "-c", "4", "-s", "unix:%s" % stack.program.socket], env=clean_environment({}),
+                 start_new_session=True)        # a group, since its children outlive it
     try:
         wait_for(stack.program.socket.exists, "fcgiwrap listens")
         stack.nginx.start()
@@ -203,6 +205,7 @@ def test_all_cases_behind_a_web_server(make_stack):
         run_all_cases(stack, "--mode", "signed", "--secret", SECRET,
                       "--cases", cases_without("http-signature-twice", stack.folder))
     finally:
+        os.killpg(runner.pid, signal.SIGTERM)
         runner.stop()
 
 
