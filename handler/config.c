@@ -10,6 +10,7 @@
 #include "setting.h"
 #include "stream/keys.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,25 +95,50 @@ static bool bad(Error *reterr, const char *format, ...)
     return false;
 }
 
-/* Reads a whole text file of at most `most` bytes, terminated; NULL with *reterr on failure, which
- * a NUL is too: a secret would end there. */
-static char *read_file(const char *name, const char *path, size_t most, Error *reterr)
+/* Fills text, which has room for `most` bytes and one, and ends it; NULL, or why not. A NUL is a
+ * reason: a secret would end there. */
+static const char *read_text(FILE *file, char *text, size_t most)
+{
+    size_t len = fread(text, 1, most, file);
+    if (ferror(file)) {
+        return strerror(errno);
+    }
+    if (!feof(file)) {
+        return "it is too long";
+    }
+    if (memchr(text, '\0', len)) {
+        return "it has a zero byte, as UTF-16 does; UTF-8 is read";
+    }
+    text[len] = '\0';
+    return NULL;
+}
+
+/* Reads a whole text file of at most `most` bytes, terminated; NULL with *reterr, which begins with
+ * what, on failure. */
+static char *read_file(const char *what, const char *path, size_t most, Error *reterr)
 {
     FILE *file = fopen(path, "re");
-    char *text = malloc(most + 1);
-    size_t len = file && text ? fread(text, 1, most, file) : 0;
-    bool ok = file && text && !ferror(file) && feof(file) && !memchr(text, '\0', len);
-    if (!ok) {
-        bad(reterr, "%s: cannot read %.80s", name, path);
-        free(text);
-        text = NULL;
-    } else {
-        text[len] = '\0';
+    if (!file) {
+        bad(reterr, "%s: %s", what, strerror(errno));
+        return NULL;
     }
-    if (file) {
-        fclose(file);
+    char *text = malloc(most + 1);
+    const char *why = text ? read_text(file, text, most) : "out of memory";
+    fclose(file);
+    if (why) {
+        bad(reterr, "%s: %s", what, why);
+        free(text);
+        return NULL;
     }
     return text;
+}
+
+/* The same of a file that NAME_FILE names. Its path is not told: it may be the secret itself. */
+static char *read_value(Str name, const char *path, Error *reterr)
+{
+    char what[128];
+    snprintf(what, sizeof(what), "%.*s: cannot read the file that it names", STR_ARG(name));
+    return read_file(what, path, LIMIT_CONFIG_VALUE, reterr);
 }
 
 /* The index of a setting by its name with prefix, -1 when unknown; *ret_is_file: with _FILE
@@ -151,9 +177,7 @@ static bool take_value(Given *given, Str name, const char *value, bool from_envi
     if (from_environment && given->from_environment[i]) {
         return bad(reterr, PREFIX "%s: given both as a value and as a file", settings[i].name);
     }
-    char full_name[64];
-    snprintf(full_name, sizeof(full_name), "%.*s", STR_ARG(name));
-    char *text = is_file ? read_file(full_name, value, LIMIT_CONFIG_VALUE, reterr) : strdup(value);
+    char *text = is_file ? read_value(name, value, reterr) : strdup(value);
     if (!text) {
         return is_file ? false : error_no_memory(reterr);
     }
@@ -166,8 +190,7 @@ static bool take_value(Given *given, Str name, const char *value, bool from_envi
 
 static bool take_line(Given *given, const char *path, size_t number, char *line, Error *reterr)
 {
-    line[strcspn(line, "\r")] = '\0'; /* a file that was written on Windows */
-    Str text = str_trim(str_from(line));
+    Str text = str_trim(setting_trim_marks(str_from(line)));
     size_t equals = str_find(text, '=');
     if (str_is_empty(text) || text.ptr[0] == '#') {
         return true;
@@ -182,7 +205,9 @@ static bool take_line(Given *given, const char *path, size_t number, char *line,
 
 static bool take_file(Given *given, const char *path, Error *reterr)
 {
-    char *text = read_file("--config", path, 1 << 20, reterr);
+    char what[128];
+    snprintf(what, sizeof(what), "--config: cannot read %.80s", path);
+    char *text = read_file(what, path, 1 << 20, reterr);
     bool ok = text != NULL;
     char *rest = text, *line;
     for (size_t number = 1; ok && (line = strsep(&rest, "\n")); number++) {
@@ -212,15 +237,20 @@ static bool take_environment(Given *given, char *const *environment, Error *rete
     return true;
 }
 
-/* A value from a file ends before the line end that editors put there. */
+/* A value from a file ends before the line end that editors put there. The text is terminated. */
 static Str value_text(const Given *given, int i)
 {
     char *value = given->values[i];
     size_t len = strlen(value);
-    if (given->from_file[i] && len && value[len - 1] == '\n' && settings[i].kind != &kind_secrets) {
+    if (settings[i].kind == &kind_secrets) {
+        return (Str){value, len};
+    }
+    if (given->from_file[i] && len && value[len - 1] == '\n') {
         value[--len] = '\0';
     }
-    return (Str){value, len};
+    Str text = setting_trim_marks((Str){value, len});
+    value[text.ptr - value + (ptrdiff_t)text.len] = '\0';
+    return text;
 }
 
 static bool refuse(const Setting *setting, Error *reterr)
@@ -245,7 +275,8 @@ static bool parse_all(const Given *given, Config *config, Error *reterr)
             continue; /* none */
         }
         Str text = given->values[i] ? value_text(given, i) : str_from(setting->initial);
-        if (!setting->kind->parse(setting, text, config)) {
+        bool is_one_line = is_secret || !memchr(text.ptr, '\r', text.len);
+        if (!is_one_line || !setting->kind->parse(setting, text, config)) {
             return refuse(setting, reterr);
         }
     }
@@ -326,6 +357,77 @@ Config *config_load(const char *path, char *const *environment, Error *reterr)
         free(given.values[i]);
     }
     return ok ? config : config_free(config);
+}
+
+/* What is allowed, and hardly meant */
+
+/* Of the demo, and so known to everybody. */
+static bool is_public(Str secret)
+{
+    static const Str known[] = {STR_INIT("tickstream-demo-secret"),
+                                STR_INIT("tickstream-demo-token"), STR_INIT("demo-app-secret"),
+                                STR_INIT("demo-verify-token")};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (str_eq(secret, known[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does only this machine reach the listener, as far as its address tells? */
+static bool is_local(const Config *config)
+{
+    static const Str begins[] = {STR_INIT("unix:"), STR_INIT("127."), STR_INIT("localhost:"),
+                                 STR_INIT("[::1]:")};
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        if (str_starts_with(str_from(config->listen), begins[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void warn_of_secrets(const Config *config, const Secrets *secrets,
+                            const char *const lines[3], void (*tell)(const char *line))
+{
+    bool found[3] = {false};
+    for (size_t i = 0; i < secrets->count; i++) {
+        const Str secret = secrets->texts[i];
+        found[0] |= secret.len < LIMIT_SECRET_LEAST;
+        found[1] |= str_trim(secret).len != secret.len;
+        found[2] |= !is_local(config) && is_public(secret);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (found[i]) {
+            tell(lines[i]);
+        }
+    }
+}
+
+void config_warn(const Config *config, void (*tell)(const char *line))
+{
+    static const char *const of_secrets[] = {
+        "APP_SECRET: one is so short that it can be guessed",
+        "APP_SECRET: the blanks before or after one are taken for a part of it",
+        "APP_SECRET: one is that of the demo, which everybody knows"};
+    static const char *const of_tokens[] = {
+        "VERIFY_TOKEN: one is so short that it can be guessed",
+        "VERIFY_TOKEN: the blanks before or after one are taken for a part of it",
+        "VERIFY_TOKEN: one is that of the demo, which everybody knows"};
+    if (!config->app_secrets.count) {
+        tell("ALLOW_UNSIGNED: everybody who reaches this service can write to the stream");
+    }
+    if (config->redis_tls_verify == TLS_CHAIN) {
+        tell("REDIS_TLS_VERIFY=chain: any certificate of a trusted CA is taken for that of Redis, "
+             "whatever its name");
+    }
+    if (config->dedupe_window == 0) {
+        tell("DEDUPE_WINDOW is 0: nginx must include tickstream-once.conf in place of "
+             "tickstream-repeat.conf, or a POST that it repeats is stored twice");
+    }
+    warn_of_secrets(config, &config->app_secrets, of_secrets, tell);
+    warn_of_secrets(config, &config->verify_tokens, of_tokens, tell);
 }
 
 void config_print(const Config *config)

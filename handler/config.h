@@ -57,6 +57,12 @@ Config *config_load(const char *path, char *const *environment, Error *reterr);
  * is wrong with them is its error. */
 TlsSettings config_tls(const Config *config);
 
+/*
+ * Tells what is allowed and is hardly meant, or a hole: one line each, which names the setting and
+ * no value.
+ */
+void config_warn(const Config *config, void (*tell)(const char *line));
+
 /* Prints the effective values, one a line, secrets masked, to standard output. */
 void config_print(const Config *config);
 

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /*
@@ -40,6 +41,7 @@ int main(int argc, char **argv)
 {
     sigset_t before;
     block_signals(&before);
+    prctl(PR_SET_DUMPABLE, 0); /* no core file with the secrets in it, of a worker either */
     /* The options without a value are the commands of the same names. */
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},

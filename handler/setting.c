@@ -201,6 +201,18 @@ static void print_redis(const Setting *setting, const Config *config)
 
 const Kind kind_redis_url = {parse_redis, print_redis, NULL, NULL};
 
+Str setting_trim_marks(Str text)
+{
+    const Str mark = STR("\xEF\xBB\xBF");
+    while (str_starts_with(text, mark)) {
+        text = str_from_offset(text, mark.len);
+    }
+    while (text.len && text.ptr[text.len - 1] == '\r') {
+        text.len--;
+    }
+    return text;
+}
+
 /* The lines of a text, each a secret; the text is copied and the copy is the config's. */
 static bool parse_secrets(const Setting *setting, Str text, Config *config)
 {
@@ -215,11 +227,12 @@ static bool parse_secrets(const Setting *setting, Str text, Config *config)
     *secrets = (Secrets){.lines = copy};
     while (rest.ptr) {
         Str line = str_split(&rest, '\n');
-        line.len -= line.len && line.ptr[line.len - 1] == '\r';
+        line = setting_trim_marks(line);
         if (str_is_empty(line) && secrets->count && !rest.ptr) {
             break; /* the line end of the last line */
         }
-        if (str_is_empty(line) || (int64_t)secrets->count == setting->most) {
+        if (str_is_empty(line) || memchr(line.ptr, '\r', line.len) ||
+            (int64_t)secrets->count == setting->most) {
             return false;
         }
         secrets->texts[secrets->count++] = line;

@@ -41,6 +41,10 @@ extern const Kind kind_text, kind_path, kind_stream, kind_address, kind_truth, k
     kind_size, kind_workers, kind_mode, kind_redis_url, kind_secrets, kind_level, kind_format,
     kind_verify;
 
+/* Without what editors on Windows put around a text, which is no part of it: byte order marks of
+ * UTF-8 in front, CR at the end. */
+Str setting_trim_marks(Str text);
+
 /*
  * What a value must be: `wanted` with the limits of the row in place of the marks {least}, {most},
  * {path} (bytes of a unix socket's) and {words}: no number stands in a sentence and in a range. The

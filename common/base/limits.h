@@ -64,6 +64,7 @@ enum {
 
     /* Secrets at once (a rotation needs two), and the length of any configured value. */
     LIMIT_SECRETS = 16,
+    LIMIT_SECRET_LEAST = 16, /* bytes; a warning: Meta's have 32 */
     LIMIT_CONFIG_VALUE = 4096,
 
     /* Requests of one worker that wait for Redis; more is answered 503. At 50,000 requests a

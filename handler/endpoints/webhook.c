@@ -18,9 +18,11 @@ enum { ANSWER_ROOM = 320 }; /* of the counts as XML, the longer form, with numbe
 
 static void refuse(Exchange *exchange, const Error *error)
 {
-    static LogSite site;
+    static LogSite ours, unsigned_ones, others;
     int status = http_status(error->code);
-    log_rarely(&site, status == 503 ? LOG_WARN : LOG_INFO,
+    LogSite *site = status == 503 ? &ours : status == 401 ? &unsigned_ones : &others;
+    /* A signature that is wrong is an outage of a sender, or somebody who is none. */
+    log_rarely(site, site == &others ? LOG_INFO : LOG_WARN,
                "webhook: answered %d: %s (request %.*s)", status, error->text,
                STR_ARG(exchange->request.request_id));
     exchange_answer_problem(exchange, error, (Str){NULL, 0});

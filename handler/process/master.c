@@ -65,21 +65,9 @@ static sigset_t signals_taken(void)
     return set;
 }
 
-static void warn_of(const Config *config)
+static void warn(const char *line)
 {
-    if (!config->app_secrets.count) {
-        log_line(LOG_WARN,
-                 "ALLOW_UNSIGNED: everybody who reaches this service can write to the stream");
-    }
-    if (config->redis_tls_verify == TLS_CHAIN) {
-        log_line(LOG_WARN, "REDIS_TLS_VERIFY=chain: any certificate of a trusted CA is taken for "
-                           "that of Redis, whatever its name");
-    }
-    if (config->dedupe_window == 0) {
-        log_line(LOG_WARN,
-                 "DEDUPE_WINDOW is 0: nginx must include tickstream-once.conf in place of "
-                 "tickstream-repeat.conf, or a POST that it repeats is stored twice");
-    }
+    log_line(LOG_WARN, "%s", line);
 }
 
 /* Starting */
@@ -128,7 +116,7 @@ static void begin_reload(Master *master)
     master->deadline = loop_clock_ms() + RELOAD_LIMIT;
     log_setup(config->log_level, config->log_format);
     log_line(LOG_INFO, "reload: starting new workers");
-    warn_of(config);
+    config_warn(config, warn);
     pool_retire(&master->pool);
     pool_add(&master->pool, config->workers);
 }
@@ -271,7 +259,7 @@ static bool open_shared(const Config *config, Listener *ret)
         listener_close(ret);
         return false;
     }
-    warn_of(config);
+    config_warn(config, warn);
     return true;
 }
 

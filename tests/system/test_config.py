@@ -1,9 +1,13 @@
 """Options and settings: what is wrong is told in one line, and secrets never."""
+import os
 import re
+import resource
+import signal
+import subprocess
 
 import pytest
 
-from stack import SECRET, TOKEN, TOP
+from stack import BINARY, SECRET, TOKEN, TOP, clean_environment, wait_for
 
 GOOD = {"TICKSTREAM_APP_SECRET": SECRET}
 
@@ -83,3 +87,53 @@ def test_version(run):
     done = run("--version", settings={})
     version = re.search(r"^VERSION := (\S+)$", (TOP / "Makefile").read_text(), re.M)[1]
     assert (done.returncode, done.stdout) == (0, "tickstream %s\n" % version)
+
+
+@pytest.mark.parametrize("name", ["TICKSTREAM_APP_SECRET_FILE", "TICKSTREAM_VERIFY_TOKEN_FILE", "TICKSTREAM_REDIS_URL_FILE"])
+def test_a_secret_in_the_place_of_a_path_is_not_told(run, name):
+    settings = {**({} if "APP" in name else GOOD), name: "redis://:hunter2@localhost"}
+    done = run("--check-config", settings=settings)
+    assert done.returncode == 2 and name in done.stderr and "hunter2" not in done.stderr
+
+
+def test_what_is_hardly_meant_is_told(run):
+    done = run("--check-config", settings={"TICKSTREAM_APP_SECRET": " short"})
+    assert done.returncode == 0 and SECRET not in done.stderr and "short\n" not in done.stderr
+    assert re.findall("(?m)^tickstream: warning: (TICKSTREAM_APP_SECRET): .*", done.stderr) == ["TICKSTREAM_APP_SECRET"] * 2
+    assert run("--check-config").stderr == ""
+
+
+def test_warnings_are_logged_at_the_start(make_stack):
+    stack = make_stack(start=False, redis=False, nginx=False, app_secret="demo-app-secret", listen="0.0.0.0:0")
+    stack.program.expects(r"redis: .*", r"APP_SECRET: .*")
+    stack.program.start()
+    wait_for(stack.program.is_listening, "the program listens")
+    log = stack.program.log_text()
+    assert len(re.findall('level=warn process="master" msg="APP_SECRET: one is', log)) == 2 and "demo-app" not in log
+
+
+def test_signature_failures_are_warnings(make_stack):
+    stack = make_stack()
+    for _ in range(20):
+        assert stack.post(b"{}", sign=False).status == 401
+    found = stack.program.log_text().count('level=warn process="worker')
+    assert 1 <= found < 20      # of each worker one a second
+
+
+@pytest.mark.release_only
+def test_no_core_file(folder):
+    """A crash leaves no memory on the disk: where cat leaves a core, a program that knows secrets does not."""
+    def unlimit():
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+    def leaves_a_core(*command):
+        with subprocess.Popen(command, env=clean_environment(GOOD), cwd=folder, preexec_fn=unlimit,
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+            child.stdin.write(b"x" * 300000)    # more than a pipe holds: it reads, so it has begun
+            child.send_signal(signal.SIGSEGV)
+            return os.WCOREDUMP(os.waitpid(child.pid, 0)[1])
+
+    if not leaves_a_core("cat"):
+        pytest.skip("nothing leaves a core here")
+    assert not leaves_a_core(str(BINARY), "sign")

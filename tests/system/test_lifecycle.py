@@ -232,11 +232,11 @@ def test_reload_rotates_the_secret(make_stack):
 
     with Load(stack.nginx.port, clients=4) as load:
         under_way(load)
-        reload("new secret\n%s\n" % SECRET)
+        reload("the next secret of all\n%s\n" % SECRET)
         under_way(load)
-    with Load(stack.nginx.port, clients=4, secret="new secret") as other:
+    with Load(stack.nginx.port, clients=4, secret="the next secret of all") as other:
         under_way(other)
-        reload("new secret\n")
+        reload("the next secret of all\n")
         under_way(other)
     assert set(load.answers) == set(other.answers) == {200}
     assert check_ledger(stack, load.accepted + other.accepted) == 0

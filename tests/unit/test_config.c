@@ -185,6 +185,14 @@ static void test_values(void **state)
         {"APP_SECRET", "", NULL},
         {"APP_SECRET", "\n", NULL},
         {"APP_SECRET", "new\n\nold", NULL},
+        {"APP_SECRET", "new\rold", NULL},
+        {"APP_SECRET", "\xEF\xBB\xBF", NULL},
+        {"APP_SECRET", "\r\n", NULL},
+        {"STREAM", "\xEF\xBB\xBFs\r", "s"},
+        {"STREAM", "s\rt", NULL},
+        {"STREAM", "\xEF\xBB\xBF", NULL},
+        {"MAX_BODY", "64KiB\r", "65536"},
+        {"REDIS_URL", "redis://u:secret@h\r", "redis://***@h:6379/0"},
         {"APP_SECRET", "1\n2\n3\n4\n5\n6\n7\n8\n9\n0\n1\n2\n3\n4\n5\n6\n7", NULL},
         {"ALLOW_UNSIGNED", "1", NULL},
         {"ALLOW_UNSIGNED", "TRUE", NULL},
@@ -325,7 +333,9 @@ static void test_bad_secrets(void **state)
     assert_null(load(NULL, setting_file("TICKSTREAM_VERIFY_TOKEN_FILE", "\n"), UNSIGNED, &error));
     assert_non_null(strstr(error.text, "TICKSTREAM_VERIFY_TOKEN"));
     assert_null(load(NULL, "TICKSTREAM_APP_SECRET_FILE=/nowhere/at/all", UNSIGNED, &error));
-    assert_non_null(strstr(error.text, "TICKSTREAM_APP_SECRET_FILE: cannot read /nowhere/at/all"));
+    assert_string_equal(error.text,
+                        "TICKSTREAM_APP_SECRET_FILE: cannot read the file that it names:"
+                        " No such file or directory");
     assert_null(load(NULL, "TICKSTREAM_REDIS_URL=redis://:hunter2@", UNSIGNED, &error));
     assert_null(strstr(error.text, "hunter2"));
 
@@ -350,6 +360,88 @@ static void test_file_of_one_value(void **state)
 static Config *load_file(const char *text, const char *environment, Error *error)
 {
     return load(file_with(text, strlen(text)), environment, UNSIGNED, error);
+}
+
+/* Byte order marks and CR are no part of a name, a value or a secret, wherever they come from. */
+static void test_files_of_windows(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config = load_file("\xEF\xBB\xBFTICKSTREAM_STREAM=of:windows\r\n"
+                               "\xEF\xBB\xBF# appended\r\n\r\nTICKSTREAM_LOG_LEVEL=warn\r\n"
+                               "\xEF\xBB\xBFTICKSTREAM_EVENTS_STREAM=\xEF\xBB\xBF"
+                               "e\r\r\n",
+                               "TICKSTREAM_WORKERS=2\r", &error);
+    assert_non_null(config);
+    assert_string_equal(config->stream, "of:windows");
+    assert_int_equal(config->log_level, LOG_WARN);
+    assert_string_equal(config->events_stream, "e");
+    config_free(config);
+    assert_null(load_file("TICKSTREAM_STREAM=a\rTICKSTREAM_WORKERS=2\r", "X=1", &error));
+
+    config = load(NULL, setting_file("TICKSTREAM_REDIS_URL_FILE", "\xEF\xBB\xBFredis://h\r\n"),
+                  UNSIGNED, &error);
+    assert_non_null(config);
+    assert_string_equal(config->redis.host, "h");
+    config_free(config);
+
+    config = load(NULL,
+                  setting_file("TICKSTREAM_APP_SECRET_FILE", "\xEF\xBB\xBF"
+                                                             "new\r\n"
+                                                             "\xEF\xBB\xBF"
+                                                             "old\r\n"),
+                  "X=1", &error);
+    assert_non_null(config);
+    assert_int_equal(config->app_secrets.count, 2);
+    assert_true(str_eq(config->app_secrets.texts[0], STR("new")));
+    assert_true(str_eq(config->app_secrets.texts[1], STR("old")));
+    config_free(config);
+}
+
+static char told[1024];
+
+static void keep(const char *line)
+{
+    assert_true(strlen(told) + strlen(line) + 2 <= sizeof(told));
+    strcat(strcat(told, line), "\n");
+}
+
+/* Each once, however many secrets it is about, and never with a value. */
+static void test_warnings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b, *want;
+    } cases[] = {
+        {"TICKSTREAM_APP_SECRET=0123456789abcdef", "X=1", ""},
+        {"TICKSTREAM_APP_SECRET=0123456789abcde\r", "X=1",
+         "APP_SECRET: one is so short that it can be guessed\n"},
+        {"TICKSTREAM_APP_SECRET=a\nb\n0123456789abcdef", "X=1",
+         "APP_SECRET: one is so short that it can be guessed\n"},
+        {"TICKSTREAM_APP_SECRET= 0123456789abcdef\n0123456789abcdef\t", "X=1",
+         "APP_SECRET: the blanks before or after one are taken for a part of it\n"},
+        {"TICKSTREAM_APP_SECRET=0123456789abcdef", "TICKSTREAM_VERIFY_TOKEN=token ",
+         "VERIFY_TOKEN: one is so short that it can be guessed\n"
+         "VERIFY_TOKEN: the blanks before or after one are taken for a part of it\n"},
+        {UNSIGNED, "X=1",
+         "ALLOW_UNSIGNED: everybody who reaches this service can write to the stream\n"},
+        {"TICKSTREAM_APP_SECRET=tickstream-demo-secret", "TICKSTREAM_LISTEN=unix:/s", ""},
+        {"TICKSTREAM_APP_SECRET=tickstream-demo-secret", "TICKSTREAM_LISTEN=127.0.0.1:9000", ""},
+        {"TICKSTREAM_APP_SECRET=tickstream-demo-secret", "TICKSTREAM_LISTEN=0.0.0.0:9000",
+         "APP_SECRET: one is that of the demo, which everybody knows\n"},
+        {"TICKSTREAM_APP_SECRET=0123456789abcdef\ndemo-app-secret", "TICKSTREAM_LISTEN=[::]:9000",
+         "APP_SECRET: one is so short that it can be guessed\n"
+         "APP_SECRET: one is that of the demo, which everybody knows\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Error error;
+        Config *config = load(NULL, cases[i].a, cases[i].b, &error);
+        assert_non_null(config);
+        told[0] = '\0';
+        config_warn(config, keep);
+        assert_string_equal(told, cases[i].want);
+        config_free(config);
+    }
 }
 
 /* What a web server tells a CGI program about its request is no setting. */
@@ -424,7 +516,8 @@ static void test_bad_files(void **state)
     (void)state;
     Error error;
     assert_null(load("/nowhere/at/all", UNSIGNED, "X=1", &error));
-    assert_string_equal(error.text, "--config: cannot read /nowhere/at/all");
+    assert_string_equal(error.text,
+                        "--config: cannot read /nowhere/at/all: No such file or directory");
     assert_null(load_file("TICKSTREAM_STREAM=a\nnonsense\n", "X=1", &error));
     assert_non_null(strstr(error.text, "line 2: expected NAME=value"));
     assert_null(load_file("STREAM=a\n", "X=1", &error));
@@ -478,6 +571,8 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_bad_secrets),
+        cmocka_unit_test(test_files_of_windows),
+        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_parameter),
         cmocka_unit_test(test_value_and_file),
         cmocka_unit_test(test_file_of_one_value),
