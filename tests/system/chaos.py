@@ -6,7 +6,10 @@ tormentors break things in a random order: one Redis (with AOF and appendfsync a
 Each walks through its faults like through a shuffled deck of cards, so that each comes up equally often.  At the end
 everything is mended, what is not yet acknowledged is sent until it is, and the stream is compared with the ledger.
 
-  chaos.py [--seconds 60] [--seed N] [--rate BATCHES_PER_SECOND] [--rounds 5]
+Without a dedupe window (--window 0) what a client sends again after a 503 stands twice, as the guarantee says.  What
+nginx repeats by itself would be of the same request: that must not be there twice.
+
+  chaos.py [--seconds 60] [--seed N] [--rate BATCHES_PER_SECOND] [--rounds 5] [--window 24h]
 """
 import argparse
 import collections
@@ -205,20 +208,20 @@ def faults_of_handlers(stack):
     return kill_worker, restart, reload, reload_nginx
 
 
-def stored_ids(redis):
-    """How often each id stands in the stream."""
+def stored_entries(redis):
+    """How often each (id, request id) stands in the stream."""
     counts, last = collections.Counter(), "-"
     while True:
         page = redis("XRANGE", STREAM, last, "+", "COUNT", 5000)
         if not page:
             return counts
-        counts.update(fields[1].decode() for _, fields in page)
+        counts.update((fields[1].decode(), fields[-1].decode()) for _, fields in page)
         last = b"(" + page[-1][0]
 
 
-def run(folder, seconds, seed, rate, rounds, out=sys.stdout):
+def run(folder, seconds, seed, rate, rounds, window="24h", out=sys.stdout):
     """Runs it all; returns what was wrong, as a list of texts."""
-    stack = Stack(folder, aof=True, workers=2)
+    stack = Stack(folder, aof=True, workers=2, require_durable="true", dedupe_window=window)
     stack.program.expects(*EXPECTED)
     wrong = []
     try:
@@ -246,9 +249,14 @@ def run(folder, seconds, seed, rate, rounds, out=sys.stdout):
 
 def report(stack, clients, tormentors, wrong, out):
     acknowledged = {i for client in clients for i in client.ledger}
-    stored = stored_ids(stack.redis)
+    entries = stored_entries(stack.redis)
+    stored = collections.Counter()
+    for (i, _), n in entries.items():
+        stored[i] += n
     lost = acknowledged - stored.keys()
-    doubled = [i for i, n in stored.items() if n > 1]
+    doubled = [i for (i, _), n in entries.items() if n > 1]
+    if stack.program.settings["dedupe_window"] != "0":
+        doubled = [i for i, n in stored.items() if n > 1]
     unknown = stored.keys() - acknowledged
     answers = sum((client.answers for client in clients), collections.Counter())
     print("%8s  fault" % "times", file=out)
@@ -273,10 +281,11 @@ def main():
     parser.add_argument("--seed", default=os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6)))
     parser.add_argument("--rate", type=float, default=3000, help="batches a second")
     parser.add_argument("--rounds", type=int, default=5, help="times that each fault happens at least")
+    parser.add_argument("--window", default=os.environ.get("CHAOS_WINDOW") or "24h", help="of dedupe; 0 = none")
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tickstream-chaos-"))
     print("chaos: seed %s, %g s at least" % (options.seed, options.seconds), flush=True)
-    wrong = run(folder, options.seconds, options.seed, options.rate, options.rounds)
+    wrong = run(folder, options.seconds, options.seed, options.rate, options.rounds, options.window)
     for text in wrong:
         print("WRONG: " + text)
     if wrong:

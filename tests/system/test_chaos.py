@@ -9,7 +9,8 @@ import chaos
 
 
 @pytest.mark.release_only
-def test_ledger_is_the_stream(folder):
+@pytest.mark.parametrize("window", ["24h", "0"])
+def test_ledger_is_the_stream(folder, window):
     seed = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))
     print("seed %s" % seed)
-    assert chaos.run(folder, seconds=10, seed=seed, rate=800, rounds=1, out=sys.stdout) == []
+    assert chaos.run(folder, seconds=10, seed=seed, rate=800, rounds=1, window=window, out=sys.stdout) == []
