@@ -71,5 +71,6 @@ int main(int argc, char **argv)
     }
     int first = is_named ? optind : optind - 1;
     int status = run_command(command, config_path, argc - first, argv + first);
-    return fflush(stdout) != 0 && status == EXIT_DONE ? EXIT_NO : status;
+    bool written = fflush(stdout) == 0 && !ferror(stdout); /* also what was flushed on the way */
+    return !written && status == EXIT_DONE ? EXIT_NO : status;
 }
