@@ -376,7 +376,7 @@ static void test_steps_that_fail(void **state)
         many[i] = status;
     }
     for (size_t i = 0; i < COUNT(answers); i++) {
-        ready_scene(60, 100);
+        ready_scene(60, 1000);
         fake_redis_answer(&scene.fake, "EVALSHA", "*3\r\n:1000\r\n:0\r\n:0\r\n");
         fake_redis_answer(&scene.fake, "EVALSHA", answers[i]);
         publish_payload(0, &big);
