@@ -183,6 +183,7 @@ static bool take_value(Given *given, Str name, const char *value, bool from_envi
     }
     free(given->values[i]);
     given->values[i] = text;
+    /* config_load() frees them all. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     given->from_file[i] = is_file;
     given->from_environment[i] = from_environment;
     return true;
