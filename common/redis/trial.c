@@ -34,6 +34,16 @@ typedef enum {
 /* The word KEY stands for a key, of which keys without one have no question. */
 #define KEY STR_INIT("KEY")
 enum { WORDS_MOST = 5 };
+
+/* Versions of clang-format disagree about bodies that are only braces. */
+/* clang-format off */
+#define XADD(member) \
+    {ANSWER_SMALL_ID, 5, {STR_INIT("XADD"), KEY, STR_INIT("0-0"), STR_INIT("f"), STR_INIT("v")}, \
+     offsetof(StreamKeys, member)}
+#define TYPE(member) {ANSWER_TYPE, 2, {STR_INIT("TYPE"), KEY}, offsetof(StreamKeys, member)}
+#define INFO(section) {ANSWER_INFO, 2, {STR_INIT("INFO"), STR_INIT(section)}, 0}
+/* clang-format on */
+
 static const struct {
     Wanted wanted;
     size_t count;
@@ -47,26 +57,12 @@ static const struct {
                  5,
                  {STR_INIT("SET"), KEY, STR_INIT("1"), STR_INIT("PX"), STR_INIT("1000")},
                  offsetof(StreamKeys, probe)},
-#define XADD(member)                                                                               \
-    {                                                                                              \
-        ANSWER_SMALL_ID, 5,                                                                        \
-            {STR_INIT("XADD"), KEY, STR_INIT("0-0"), STR_INIT("f"), STR_INIT("v")},                \
-            offsetof(StreamKeys, member)                                                           \
-    }
     [TRY_XADD_STREAM] = XADD(stream),
     [TRY_XADD_QUARANTINE] = XADD(quarantine),
     [TRY_XADD_EVENTS] = XADD(events),
-#define TYPE(member)                                                                               \
-    {                                                                                              \
-        ANSWER_TYPE, 2, {STR_INIT("TYPE"), KEY}, offsetof(StreamKeys, member)                      \
-    }
     [TRY_TYPE_STREAM] = TYPE(stream),
     [TRY_TYPE_QUARANTINE] = TYPE(quarantine),
     [TRY_TYPE_EVENTS] = TYPE(events),
-#define INFO(section)                                                                              \
-    {                                                                                              \
-        ANSWER_INFO, 2, {STR_INIT("INFO"), STR_INIT(section)}, 0                                   \
-    }
     [TRY_INFO_MEMORY] = INFO("memory"),
     [TRY_INFO_PERSISTENCE] = INFO("persistence"),
     [TRY_INFO_SERVER] = INFO("server"),
