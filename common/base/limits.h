@@ -7,9 +7,10 @@
 #define TICKSTREAM_LIMITS_H
 
 enum {
-    /* The largest value of TICKSTREAM_MAX_BODY: ten times what Meta documents (3 MB). The default
-       is 3 MiB. */
-    LIMIT_BODY_MAX = 32 << 20,
+    /* The largest value of TICKSTREAM_MAX_BODY: four times what Meta documents (3 MB). A body of
+       that size fits into LIMIT_ARENA whatever it is, with its decoded copy, in UTF-16, or kept
+       whole. The default is 3 MiB. */
+    LIMIT_BODY_MAX = 12 << 20,
 
     /* Nesting of a JSON or XML document, the root is 1. The payload needs 10; the rest is room
        for members that are unknown. */

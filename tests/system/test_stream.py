@@ -264,3 +264,22 @@ def test_names_are_stored_once_a_node(stack):
     for _ in range(5):
         stack.post(payload(*(status() for _ in range(100))))
     assert stack.redis("MEMORY", "USAGE", STREAM, "SAMPLES", 0) / 500 < 330
+
+
+@pytest.mark.release_only
+def test_largest_bodies(make_stack):
+    """What MAX_BODY may be at most passes, whatever it is: one status, in UTF-16 too, and what nobody can read."""
+    most = 12 << 20
+    stack = make_stack(start=False, max_body=str(most), redis_timeout="30s")
+    stack.nginx.edit("tickstream-pass.conf", "client_max_body_size 3m;", "client_max_body_size 12m;")
+    stack.nginx.edit("tickstream-pass.conf", "fastcgi_read_timeout 8s;", "fastcgi_read_timeout 60s;")
+    stack.start()
+    head, tail = payload(status(biz_opaque_callback_data="@")).split(b"@")
+    whole = head + b"x" * (most - len(head) - len(tail)) + tail
+    wide = (head + b"x" * (most // 2 - 1 - len(head) - len(tail)) + tail).decode().encode("utf-16")
+    assert len(whole) == len(wide) == most
+    for body in whole, wide:
+        assert stack.post(body).document() == result(accepted=1)
+    for body, kind in (b"[" * most, "application/json"), (b"<a>" * (most // 3), "application/xml"):
+        assert stack.post(body, kind=kind).status == 200
+    assert len(stack.quarantine()) == 2
