@@ -106,13 +106,6 @@ size_t entry_count(EntryKind kind, const Payload *payload)
     return 0;
 }
 
-const Change *entry_change(EntryKind kind, const Payload *payload, size_t i)
-{
-    return kind == ENTRY_STATUS  ? payload->statuses[i].change
-           : kind == ENTRY_EVENT ? payload->events[i].change
-                                 : NULL;
-}
-
 void entry_values(EntryKind kind, const Payload *payload, size_t i, const Delivery *delivery,
                   Str values[ENTRY_FIELDS_MOST])
 {

@@ -42,9 +42,6 @@ EntryFields entry_fields(EntryKind kind);
 /* How many elements of a kind a payload has. */
 size_t entry_count(EntryKind kind, const Payload *payload);
 
-/* The change that element i came with; NULL for what is in quarantine. */
-const Change *entry_change(EntryKind kind, const Payload *payload, size_t i);
-
 /*
  * The values of element i, one for each field; absent ones have ptr == NULL and are stored as "".
  * Borrowed from payload and delivery. delivery may be NULL: then its values are absent.
