@@ -78,7 +78,7 @@ $(BUILD)/%.o: %.c $(FLAGS_STAMP)
 $(BUILD)/publish_script.c: common/redis/publish.lua
 	@mkdir -p $(@D)
 	@echo "  GEN   $@"
-	$(Q){ echo '#include "redis/publish.h"'; echo 'const Str publish_script = STR_INIT('; \
+	$(Q){ echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'; echo '#include "redis/call.h"'; echo 'const Str publish_script = STR_INIT('; \
 	    sed -e '/^--/d' -e 's/\\/\\\\/g; s/"/\\"/g; s/^ *//; s/.*/"&\\n"/' $<; echo ');'; } > $@
 
 $(BUILD)/publish_script.o: $(BUILD)/publish_script.c $(FLAGS_STAMP)

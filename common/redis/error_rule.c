@@ -44,6 +44,10 @@ static const ErrorRule rules[] = {
      true, "REDIS_URL has a password, but Redis wants none"},
     {STR_INIT("ERR invalid password"), VERDICT_RECONNECT, true,
      "the password in REDIS_URL is wrong"},
+    {STR_INIT("ERR unknown command"), VERDICT_GIVE_UP, true,
+     "dedupe needs Redis 6.2, or Valkey, or later"},
+    {STR_INIT("ERR no cmsgpack"), VERDICT_GIVE_UP, true,
+     "the Lua of this server has no cmsgpack: dedupe needs Redis 6.2, or Valkey, or later"},
     {STR_INIT(""), VERDICT_GIVE_UP, true, "an error that is not expected of XADD, SET and EVALSHA"},
 };
 

@@ -16,7 +16,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "redis/publish.h"
+#include "redis/call.h"
 #include "redis/trial.h"
 #include "redis/url.h"
 

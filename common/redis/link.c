@@ -199,6 +199,14 @@ void link_report(Link *link, const Reply *error)
     link->trouble = rule->alert ? rule : link->trouble;
 }
 
+void link_report_clock(const Link *link, size_t seconds)
+{
+    static LogSite site;
+    log_rarely(&site, LOG_WARN,
+               "redis: the clock of %s has gone back by %zu s; dedupe remembers longer by that",
+               link->settings.url->shown, seconds);
+}
+
 void link_recovered(Link *link)
 {
     static LogSite site;

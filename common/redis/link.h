@@ -47,6 +47,9 @@ void link_flush(Link *link); /* any time */
 /* Logs and counts an error reply, with the advice of its rule. */
 void link_report(Link *link, const Reply *error);
 
+/* Logs that the clock of the server has gone back by so many seconds. */
+void link_report_clock(const Link *link, size_t seconds);
+
 /* A write has succeeded: after an error that somebody had to do something about, a line says so. */
 void link_recovered(Link *link);
 

@@ -1,66 +1,166 @@
--- Appends what one body holds, all of it or nothing, each element once.
+-- Appends the elements of one body, or of several that hold nothing but statuses, each element once.
 --
--- KEYS  status stream, quarantine stream, events stream; with a dedupe window one dedupe key for each element in the
---       order below
--- ARGV  dedupe window in seconds or 0, received_at, request_id, object, content type,
---       number of groups of statuses; for each group: number of statuses, phone_number_id, display_phone_number,
---       entry_id, field, messaging_product; for each status: id, status, timestamp, recipient_id, errors, extra;
---       number of quarantined elements; for each: entry_id, field, phone_number_id, reason, detail, pointer, raw;
---       number of events; for each: field, entry_id, phone_number_id, raw
--- Returns the number of statuses added, of quarantined elements added, of either kind that were known.
+-- KEYS  with a dedupe window: the state, set 0, set 1; then each stream that is appended to, no other
+-- ARGV  1  numbers: the window in seconds or 0; for how long a set counts as written; may two digests be the same,
+--          0 or 1? How many statuses, elements in quarantine, events
+--       2  the statuses, by groups: how many, and the eight values that they share; then of each six of its own
+--       3  with a window: the digests of all elements
+--       …  in the order of the elements: an `extra` that is too long for 2, as it is; of an element that is no status
+--          its names and values
+-- All words but such an extra are MessagePack, values one after the other. In 2, nil is the value before it of the
+-- same name, and true is an extra that is the next word.
 --
--- An element is known when its key exists. The key is set after the entry was appended, never before: an error in
--- between leaves an entry without a key, which costs a duplicate at worst, and never a key without an entry.
-local call, keys, args = redis.call, KEYS, ARGV
-local window, received_at, request_id, object, content_type = args[1], args[2], args[3], args[4], args[5]
-local dedupes = window ~= '0'
-local key, arg = 3, 6
+-- Returns 0: all was new; 1: all was known. Else a list: by how many seconds the clock has gone back, or 0; the places
+-- of elements, from 1: p, it was known; -p, it is not stored; last the reason, if there is such a one.
+--
+-- An element is known when its digest is in one of the two sets, or came earlier in this call. It is added to the
+-- current set after the entry was appended: an error in between leaves an entry without a digest, which costs a
+-- duplicate at worst, and never a digest without an entry. What can fail is therefore tried before the first append.
+--
+-- The state is "C K L W L W", in as many digits each time: C is the current set. L is until when, in seconds of this
+-- server, a set counts as written, the current one first; W the longest window it was written under. A set goes when it
+-- has not been written for the longer of its own and of today's window. When nothing was written for a while, there was
+-- a pause, or the clock has jumped: then the older set stays that much longer, K being 1, but only once.
+local SLICE = 128
 
-local function append(stream, ...)
-    key = key + 1
-    if dedupes and call('GET', keys[key]) then return 0 end
-    local id = call('XADD', stream, '*', ...)
-    if dedupes then call('SET', keys[key], id, 'EX', window) end
-    return 1
-end
+local call, try, keys, args = redis.call, redis.pcall, KEYS, ARGV
+local unpack, take = unpack, cmsgpack.unpack_limit
+local window, lease, repeats, statuses, quarantined, events = cmsgpack.unpack(args[1])
+local elements = statuses + quarantined + events
+local stream, word = 1, 2
+if window > 0 then stream, word = 4, 3 end
+local other = statuses > 0 and stream + 1 or stream
 
-local accepted, quarantined, elements = 0, 0, 0
+local is_prepared, failed, behind, places, current = false, nil, 0, {}, nil
+local values, digest_at, value_at, left = args[2], 0, 0, 0
+local id, status, timestamp, recipient, errors, extra
+local phone, display, entry, field, product, object, received_at, request_id
 
-local groups = tonumber(args[arg])
-arg = arg + 1
-for _ = 1, groups do
-    local count = tonumber(args[arg])
-    local phone, display, entry, field, product =
-        args[arg + 1], args[arg + 2], args[arg + 3], args[arg + 4], args[arg + 5]
-    arg = arg + 6
-    for _ = 1, count do
-        accepted = accepted + append(keys[1],
-            'id', args[arg], 'status', args[arg + 1], 'timestamp', args[arg + 2], 'recipient_id', args[arg + 3],
-            'phone_number_id', phone, 'display_phone_number', display, 'entry_id', entry, 'field', field,
-            'messaging_product', product, 'object', object, 'errors', args[arg + 4], 'extra', args[arg + 5],
-            'received_at', received_at, 'request_id', request_id)
-        arg = arg + 6
+for before = 0, elements - 1, SLICE do
+    local size = elements - before
+    if size > SLICE then size = SLICE end
+
+    -- Which are new? The lists of digests begin at 2. known: 0 no, 1 yes, 2 if the one before in this call is stored.
+    local digests, new, known, here
+    if window > 0 then
+        digests = {take(args[3], size, digest_at)}
+        digest_at, new, here = digests[1], digests, repeats == 1 and {}
+        known = call('SMISMEMBER', keys[2], unpack(digests, 2))
+        local older = call('SMISMEMBER', keys[3], unpack(digests, 2))
+        for i = 1, size do
+            local digest = digests[i + 1]
+            if older[i] == 1 then
+                known[i] = 1
+            elseif here and known[i] == 0 then
+                if here[digest] then known[i] = 2 end
+                here[digest] = true
+            end
+            if known[i] == 0 then
+                if new ~= digests then new[#new + 1] = digest end
+            elseif new == digests then
+                new = {unpack(digests, 1, i)}
+            end
+        end
     end
-    elements = elements + count
+
+    -- Some are: what can fail fails now. And which is the current set?
+    if not is_prepared and not (new and #new == 1) then
+        is_prepared = true
+        if window > 0 then
+            local now, text = tonumber(call('TIME')[1]), call('GET', keys[1]) or ''
+            local set, last, span = text:byte() == 49 and 1 or 0, tonumber(text:sub(5, 14)), tonumber(text:sub(16, 22))
+            if not (last and span and now <= last and last <= now + lease and window <= span) then
+                local kept, older, older_span = text:byte(3) == 49, tonumber(text:sub(24, 33)), tonumber(text:sub(35, 41))
+                if not (last and span and older and older_span) then -- what the sets hold is kept
+                    set, kept, last, span, older, older_span = 0, false, now, window, now, window
+                    try('SADD', keys[3], '-')
+                end
+                local latest = now + math.min(60, math.max(lease, span / 64, older_span / 64))
+                if last > latest or older > latest then
+                    behind = math.ceil(math.max(last, older) - now)
+                    last, older = math.min(last, now), math.min(older, now)
+                end
+                local pause = now - last
+                if pause > lease and not kept then
+                    kept, older = true, older + pause
+                elseif pause >= math.max(window, span) or now - older >= math.max(window, older_span) then
+                    set = 1 - set
+                    try('UNLINK', keys[2 + set]) -- this a full server does, too
+                    kept, older, older_span, span = pause > lease, pause > lease and now or last, span, 0
+                end
+                last, span = math.max(last, now + lease), math.max(span, window)
+                local state = string.format('%d %d %010d %07d %010d %07d', set, kept and 1 or 0, last, span, older, older_span)
+                local changed = try('SET', keys[1], state)
+                if changed.err then failed = changed end
+            end
+            current = keys[2 + set]
+            local added = try('SADD', current, '-') -- it is there, and stays when all others go
+            if type(added) == 'table' then failed = added end
+        end
+        for key = stream + 1, #keys do
+            local refused = try('XADD', keys[key], '0-0', 'f', 'v') -- for its id, if for nothing else
+            local kind = call('TYPE', keys[key]).ok
+            if not refused.err:find('greater than 0-0', 1, true) then
+                failed = refused
+            elseif kind ~= 'stream' and kind ~= 'none' then
+                failed = redis.error_reply('WRONGTYPE a key of ours is not a stream')
+            end
+        end
+    end
+
+    local appended = 0
+    for i = 1, size do
+        local place = before + i
+        if place > statuses then
+            word = word + 1
+        else
+            local d, s, t, c, e, x
+            if left == 0 then
+                local p, l, n, f, m, o, r, q
+                value_at, left, p, l, n, f, m, o, r, q, d, s, t, c, e, x = take(values, 15, value_at)
+                phone, display, entry, field, product = p or phone, l or display, n or entry, f or field, m or product
+                object, received_at, request_id = o or object, r or received_at, q or request_id
+            else
+                value_at, d, s, t, c, e, x = take(values, 6, value_at)
+            end
+            id, status, timestamp, recipient, errors = d or id, s or status, t or timestamp, c or recipient, e or errors
+            if x == true then
+                word = word + 1
+                extra = args[word]
+            else
+                extra = x or extra
+            end
+            left = left - 1
+        end
+        if known and (known[i] == 1 or known[i] == 2 and here[digests[i + 1]]) then
+            places[#places + 1] = place
+        else
+            local added = failed
+            if failed then
+            elseif place <= statuses then
+                added = try('XADD', keys[stream], '*', 'id', id, 'status', status, 'timestamp', timestamp,
+                    'recipient_id', recipient, 'phone_number_id', phone, 'display_phone_number', display,
+                    'entry_id', entry, 'field', field, 'messaging_product', product, 'object', object,
+                    'errors', errors, 'extra', extra, 'received_at', received_at, 'request_id', request_id)
+            else
+                local key = place <= statuses + quarantined and other or #keys
+                added = try('XADD', keys[key], '*', cmsgpack.unpack(args[word]))
+            end
+            if added.err then
+                failed = added
+                places[#places + 1] = -place
+                if here then here[digests[i + 1]] = nil end
+            else
+                appended = appended + 1
+            end
+        end
+    end
+    if new and appended > 0 then call('SADD', current, unpack(new, 2, appended + 1)) end
 end
 
-local count = tonumber(args[arg])
-arg = arg + 1
-for _ = 1, count do
-    quarantined = quarantined + append(keys[2],
-        'reason', args[arg + 3], 'detail', args[arg + 4], 'pointer', args[arg + 5], 'raw', args[arg + 6],
-        'content_type', content_type, 'received_at', received_at, 'request_id', request_id,
-        'entry_id', args[arg], 'field', args[arg + 1], 'phone_number_id', args[arg + 2])
-    arg = arg + 7
+if behind == 0 and not failed then
+    if not places[1] then return 0 end
+    if places[elements] then return 1 end
 end
-elements = elements + count
-
-count = tonumber(args[arg])
-arg = arg + 1
-for _ = 1, count do
-    append(keys[3], 'field', args[arg], 'entry_id', args[arg + 1], 'phone_number_id', args[arg + 2],
-        'raw', args[arg + 3], 'received_at', received_at, 'request_id', request_id)
-    arg = arg + 4
-end
-
-return {accepted, quarantined, elements - accepted - quarantined}
+places[#places + 1] = failed
+return {behind, unpack(places)}

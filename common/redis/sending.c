@@ -88,15 +88,68 @@ bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, Err
     return true;
 }
 
-bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script)
+bool sending_is_shared(const Sending *sending, const StreamKeys *keys)
 {
-    if (!sending->is_probe) {
-        return publish_write(&sending->publishing, buffer, keys, script, sending->publication,
-                             sending->digests);
+    return !sending->is_probe && call_is_shared(&sending->publishing, keys);
+}
+
+/* The bodies of the call that begins with this one. */
+static size_t bodies_of(Sending *sending, CallBody bodies[CALL_ELEMENTS])
+{
+    size_t count = 0;
+    for (bool goes_on = true; goes_on; sending = sending->next) {
+        bodies[count++] =
+            (CallBody){&sending->publishing, sending->publication, sending->digests};
+        goes_on = sending->goes_on;
     }
-    bool ok = trial_write(&sending->trial, buffer, keys);
-    sending->publishing = (Publishing){.replies = trial_left(&sending->trial)};
-    return ok;
+    return count;
+}
+
+bool sending_write(Sending *sending, CallDraft *draft, Buffer *buffer, const StreamKeys *keys,
+                   Str script)
+{
+    sending->goes_on = false;
+    if (sending->is_probe) {
+        bool ok = trial_write(&sending->trial, buffer, keys);
+        publishing_sent(&sending->publishing, trial_left(&sending->trial));
+        return ok;
+    }
+    if (sending->publishing.by_script) {
+        const CallBody body = {&sending->publishing, sending->publication, sending->digests};
+        return call_write(draft, buffer, keys, script, &body, 1);
+    }
+    return publish_write(&sending->publishing, buffer, keys, sending->publication);
+}
+
+bool batch_takes(const Batch *batch, const Sending *sending)
+{
+    return batch->elements + sending->publishing.statuses <= CALL_ELEMENTS &&
+           batch->bytes < CALL_BYTES;
+}
+
+void batch_add(Batch *batch, Sending *sending)
+{
+    batch->elements += sending->publishing.statuses;
+    batch->bytes += entries_size(sending->publication->payload);
+    queue_push(&batch->queue, sending);
+}
+
+bool batch_write(Batch *batch, CallDraft *draft, Buffer *buffer, const StreamKeys *keys, Str script,
+                 Queue *to)
+{
+    CallBody bodies[CALL_ELEMENTS];
+    for (Sending *sending = batch->queue.first; sending; sending = sending->next) {
+        sending->goes_on = sending->next != NULL;
+    }
+    if (batch->queue.first && !call_write(draft, buffer, keys, script, bodies,
+                                          bodies_of(batch->queue.first, bodies))) {
+        return false;
+    }
+    for (Sending *sending; (sending = queue_pop(&batch->queue));) {
+        queue_push(to, sending);
+    }
+    *batch = (Batch){0};
+    return true;
 }
 
 static const char *take_trial(Sending *sending, const Reply *reply, const Reply **ret_error)
@@ -112,12 +165,18 @@ static const char *take_trial(Sending *sending, const Reply *reply, const Reply 
     return why;
 }
 
-const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error)
+const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error,
+                         size_t *ret_behind)
 {
+    *ret_behind = 0;
     if (sending->is_probe) {
         return take_trial(sending, reply, ret_error);
     }
     *ret_error = sending->publishing.rule ? NULL : reply_error(reply);
+    if (sending->publishing.by_script) {
+        CallBody bodies[CALL_ELEMENTS];
+        return call_take(bodies, bodies_of(sending, bodies), reply, ret_behind);
+    }
     return publish_take(&sending->publishing, reply);
 }
 

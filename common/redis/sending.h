@@ -8,7 +8,7 @@
 #ifndef TICKSTREAM_SENDING_H
 #define TICKSTREAM_SENDING_H
 
-#include "redis/publish.h"
+#include "redis/call.h"
 #include "redis/trial.h"
 
 typedef struct Sending Sending;
@@ -19,6 +19,7 @@ struct Sending {
     Probe *probe;             /* NULL: likewise */
     const Digest *digests;    /* the publication's arena's */
     Publishing publishing;
+    bool goes_on; /* the next one in the queue is of the same call, and so has the same reply */
     Trial trial;                         /* of a probe, */
     bool is_probe;                       /* also when nobody waits any more */
     int64_t deadline, sent_at, retry_at; /* loop_clock_ms() */
@@ -53,13 +54,18 @@ void sending_begin(Sending *sending, int64_t timeout);
  * has ended with *ret_code, which stays as it is when all is stored. */
 bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, ErrorCode *ret_code);
 
-/* Appends its commands, for the first time or again; somebody waits for it. script: the name of the
- * script on the server. false: no memory, nothing was appended. */
-bool sending_write(Sending *sending, Buffer *buffer, const StreamKeys *keys, Str script);
+/* May it leave together with others, as one call of the script? */
+bool sending_is_shared(const Sending *sending, const StreamKeys *keys);
 
-/* Takes the next reply to it; returns as publish_take() does. *ret_error: the first error, which is
- * to be told; else NULL. */
-const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error);
+/* Appends the commands of one that is not, for the first time or again; somebody waits for it.
+ * script: the name of the script on the server. false: no memory, nothing was appended. */
+bool sending_write(Sending *sending, CallDraft *draft, Buffer *buffer, const StreamKeys *keys,
+                   Str script);
+
+/* Takes the next reply to it, or to the call that begins with it; returns as publish_take() does.
+ * *ret_error: the first error, which is to be told; else NULL. *ret_behind as call_take(). */
+const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error,
+                         size_t *ret_behind);
 
 /* Tells who waits how it has ended; nobody waits from then on. Whoever is told may begin another.
  */
@@ -72,6 +78,21 @@ static inline bool sending_is_awaited(const Sending *sending)
 
 /* Tells who waits, and gives it back to the pool. */
 void sending_end(Sending *sending, SendingPool *pool, ErrorCode code);
+
+/* Some that may leave together, and will when the turn ends. Zero = none. */
+typedef struct {
+    Queue queue;
+    size_t elements, bytes;
+} Batch;
+
+/* Is there room for one more? An empty batch takes any that is shared. */
+bool batch_takes(const Batch *batch, const Sending *sending);
+void batch_add(Batch *batch, Sending *sending);
+
+/* Appends them as one call, and moves them to a queue of those that are under way. false: no
+ * memory, nothing has changed. */
+bool batch_write(Batch *batch, CallDraft *draft, Buffer *buffer, const StreamKeys *keys, Str script,
+                 Queue *to);
 
 void queue_push(Queue *queue, Sending *sending);
 Sending *queue_pop(Queue *queue); /* NULL: empty */

@@ -17,6 +17,8 @@ typedef struct {
     Loop *loop;
     LinkSettings settings;
     Link *link;
+    Batch batch;     /* leaves when the turn ends, or as soon as it is full */
+    CallDraft draft;
     Queue in_flight; /* in the order in which replies will come */
     Queue waiting;   /* for another attempt */
     SendingPool pool;
@@ -38,16 +40,56 @@ static void start_ticking(SinkRedis *sink)
     }
 }
 
+/* Those from here on have just been written. */
+static void note_sent(SinkRedis *sink, Sending *first)
+{
+    const int64_t now = loop_clock_ms();
+    sink->begins = sink->begins || first == sink->in_flight.first;
+    for (Sending *sending = first; sending; sending = sending->next) {
+        sending->sent_at = now;
+    }
+}
+
+/* false: no memory. */
+static bool send_batch(SinkRedis *sink)
+{
+    Sending *first = sink->batch.queue.first;
+    if (!batch_write(&sink->batch, &sink->draft, link_commands(sink->link), sink->settings.keys,
+                     link_script(sink->link), &sink->in_flight)) {
+        return false;
+    }
+    note_sent(sink, first);
+    return true;
+}
+
+/* There is no memory for it. */
+static void end_batch(SinkRedis *sink)
+{
+    Queue ended = sink->batch.queue;
+    sink->batch = (Batch){0};
+    for (Sending *sending; (sending = queue_pop(&ended));) {
+        sending_end(sending, &sink->pool, ERROR_NO_MEMORY);
+    }
+}
+
+/* Now, or with others as soon as this turn ends. false: no memory. */
 static bool send_commands(SinkRedis *sink, Sending *sending)
 {
-    if (!sending_write(sending, link_commands(sink->link), sink->settings.keys,
+    const StreamKeys *keys = sink->settings.keys;
+    start_ticking(sink);
+    if (sending_is_shared(sending, keys)) {
+        if (!batch_takes(&sink->batch, sending) && !send_batch(sink)) {
+            return false;
+        }
+        batch_add(&sink->batch, sending);
+        return true;
+    }
+    if (!sending_write(sending, &sink->draft, link_commands(sink->link), keys,
                        link_script(sink->link))) {
         return false;
     }
-    sending->sent_at = loop_clock_ms();
-    sink->begins = sink->begins || !sink->in_flight.first;
     queue_push(&sink->in_flight, sending);
-    start_ticking(sink);
+    note_sent(sink, sending);
     return true;
 }
 
@@ -101,24 +143,37 @@ static const char *finish(SinkRedis *sink, Sending *sending)
     return why;
 }
 
+/* All replies to it, and so to all of its call, are there. */
+static const char *finish_call(SinkRedis *sink)
+{
+    const char *why = NULL;
+    for (bool goes_on = true; goes_on;) {
+        Sending *sending = queue_pop(&sink->in_flight);
+        goes_on = sending->goes_on;
+        const char *reason = finish(sink, sending);
+        why = why ? why : reason;
+    }
+    return why;
+}
+
 static const char *on_replied(void *arg, const Reply *reply)
 {
     SinkRedis *sink = arg;
     Sending *sending = sink->in_flight.first;
     const Reply *error;
+    size_t behind;
     if (!sending) {
         return "a reply that nobody asked for";
     }
     sink->heard_at = loop_clock_ms();
-    const char *why = sending_take(sending, reply, &error);
+    const char *why = sending_take(sending, reply, &error, &behind);
     if (error) {
         link_report(sink->link, error);
     }
-    if (!why && sending->publishing.replies == 0) {
-        queue_pop(&sink->in_flight);
-        why = finish(sink, sending);
+    if (behind) {
+        link_report_clock(sink->link, behind);
     }
-    return why;
+    return why || sending->publishing.replies ? why : finish_call(sink);
 }
 
 /* The link */
@@ -135,7 +190,11 @@ static void settle(void *arg)
 
 static size_t fail_all(SinkRedis *sink)
 {
-    return queue_fail(&sink->in_flight, &sink->pool) + queue_fail(&sink->waiting, &sink->pool);
+    Queue *batch = &sink->batch.queue;
+    size_t failed = queue_fail(&sink->in_flight, &sink->pool);
+    sink->batch.elements = sink->batch.bytes = 0;
+    failed += queue_fail(batch, &sink->pool);
+    return failed + queue_fail(&sink->waiting, &sink->pool);
 }
 
 static size_t on_lost(void *arg)
@@ -173,7 +232,8 @@ static void look_at_time(SinkRedis *sink)
     }
     queue_expire(&sink->in_flight, at);
     look_at_waiting(sink, at);
-    if (!sink->in_flight.first && !sink->waiting.first && !sink->settled) {
+    if (!sink->in_flight.first && !sink->batch.queue.first && !sink->waiting.first &&
+        !sink->settled) {
         timer_stop(sink->tick);
     }
 }
@@ -184,18 +244,27 @@ static void on_tick(void *arg)
     sink->is_time = true; /* not now: what has come is read first */
 }
 
-/* After the events of a turn. */
-static void after_events(void *arg)
+static void note_beginning(SinkRedis *sink)
 {
-    SinkRedis *sink = arg;
     if (sink->begins) {
         sink->begins = false;
         sink->heard_at = loop_clock_ms();
     }
+}
+
+/* After the events of a turn. */
+static void after_events(void *arg)
+{
+    SinkRedis *sink = arg;
+    note_beginning(sink);
     if (sink->is_time) {
         sink->is_time = false;
         look_at_time(sink);
     }
+    if (sink->batch.queue.first && !send_batch(sink)) {
+        end_batch(sink);
+    }
+    note_beginning(sink);
     link_flush(sink->link);
 }
 
@@ -265,6 +334,7 @@ static void close_sink(Sink *base)
     fail_all(sink);
     timer_close(sink->tick);
     sending_pool_close(&sink->pool);
+    call_draft_free(&sink->draft);
     free(sink);
 }
 

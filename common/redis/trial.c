@@ -5,8 +5,14 @@
 typedef enum {
     TRY_EVALSHA,
     TRY_EVAL,
-    TRY_GET,
     TRY_SET,
+    TRY_GET,
+    TRY_TIME,
+    TRY_SET_0,
+    TRY_SET_1,
+    TRY_ADD_0,
+    TRY_ADD_1,
+    TRY_UNLINK,
     TRY_XADD_STREAM,
     TRY_XADD_QUARANTINE,
     TRY_XADD_EVENTS,
@@ -18,6 +24,9 @@ typedef enum {
     TRY_INFO_SERVER,
     TRY_COUNT
 } Question;
+
+/* A Lua without cmsgpack is told apart here, not at the first status. */
+#define NEEDS_PACKING "return cmsgpack and 0 or redis.error_reply('ERR no cmsgpack')"
 
 #define NO_SCRIPT STR_INIT("0000000000000000000000000000000000000000")
 
@@ -40,6 +49,10 @@ enum { WORDS_MOST = 5 };
 #define XADD(member) \
     {ANSWER_SMALL_ID, 5, {STR_INIT("XADD"), KEY, STR_INIT("0-0"), STR_INIT("f"), STR_INIT("v")}, \
      offsetof(StreamKeys, member)}
+#define SMISMEMBER(member) \
+    {ANSWER_ANY, 3, {STR_INIT("SMISMEMBER"), KEY, STR_INIT("-")}, offsetof(StreamKeys, member)}
+#define SADD(member) \
+    {ANSWER_ANY, 3, {STR_INIT("SADD"), KEY, STR_INIT("-")}, offsetof(StreamKeys, member)}
 #define TYPE(member) {ANSWER_TYPE, 2, {STR_INIT("TYPE"), KEY}, offsetof(StreamKeys, member)}
 #define INFO(section) {ANSWER_INFO, 2, {STR_INIT("INFO"), STR_INIT(section)}, 0}
 /* clang-format on */
@@ -51,12 +64,18 @@ static const struct {
     size_t key; /* offset in StreamKeys */
 } questions[TRY_COUNT] = {
     [TRY_EVALSHA] = {ANSWER_NOSCRIPT, 3, {STR_INIT("EVALSHA"), NO_SCRIPT, STR_INIT("0")}, 0},
-    [TRY_EVAL] = {ANSWER_ANY, 3, {STR_INIT("EVAL"), STR_INIT("return 0"), STR_INIT("0")}, 0},
-    [TRY_GET] = {ANSWER_ANY, 2, {STR_INIT("GET"), KEY}, offsetof(StreamKeys, probe)},
+    [TRY_EVAL] = {ANSWER_ANY, 3, {STR_INIT("EVAL"), STR_INIT(NEEDS_PACKING), STR_INIT("0")}, 0},
     [TRY_SET] = {ANSWER_OK,
                  5,
                  {STR_INIT("SET"), KEY, STR_INIT("1"), STR_INIT("PX"), STR_INIT("1000")},
                  offsetof(StreamKeys, probe)},
+    [TRY_GET] = {ANSWER_ANY, 2, {STR_INIT("GET"), KEY}, offsetof(StreamKeys, seen_state)},
+    [TRY_TIME] = {ANSWER_ANY, 1, {STR_INIT("TIME")}, offsetof(StreamKeys, seen_state)},
+    [TRY_SET_0] = SMISMEMBER(seen[0]),
+    [TRY_SET_1] = SMISMEMBER(seen[1]),
+    [TRY_ADD_0] = SADD(seen[0]),
+    [TRY_ADD_1] = SADD(seen[1]),
+    [TRY_UNLINK] = {ANSWER_ANY, 2, {STR_INIT("UNLINK"), KEY}, offsetof(StreamKeys, probe)},
     [TRY_XADD_STREAM] = XADD(stream),
     [TRY_XADD_QUARANTINE] = XADD(quarantine),
     [TRY_XADD_EVENTS] = XADD(events),
@@ -76,7 +95,8 @@ static Str key_of(const StreamKeys *keys, Question question)
 /* Without a window nothing is looked up; without events there is no stream for them. */
 static bool is_asked(const StreamKeys *keys, Question question)
 {
-    return (question != TRY_GET || keys->window) && key_of(keys, question).ptr;
+    const bool is_dedupe = question >= TRY_GET && question <= TRY_UNLINK;
+    return (!is_dedupe || keys->window) && key_of(keys, question).ptr;
 }
 
 static bool write_question(Buffer *buffer, const StreamKeys *keys, Question question)

@@ -3,11 +3,13 @@
  * types of the keys, and room. INFO tells besides whether what is stored will last. Asked at the
  * greeting and by every probe, so that neither is well while publications fail. Pure.
  *
- *   EVALSHA of no script, EVAL of an empty one     the rights
+ *   EVALSHA of no script, EVAL of a short one      the rights; has this Lua what ours needs?
  *   XADD of the id 0-0 to each stream              the rights and room: it is refused after those
  *                                                  were checked, and before the stream is made
  *   TYPE of each stream                            which XADD then does not look at
- *   GET and SET of the probe's key                 as dedupe does; it expires
+ *   SET of the probe's key                         as the state of dedupe is set; it goes again
+ *   GET, TIME, SMISMEMBER, SADD, UNLINK            as dedupe does. SADD adds the member "-" to both
+ *                                                  sets, which is in them anyway
  *   INFO memory, persistence, server               may be forbidden to us, and so may TYPE
  */
 #ifndef TICKSTREAM_TRIAL_H

@@ -127,15 +127,6 @@ static bool put_element(Digester *digester, const Identity *identity, const Str 
     return true;
 }
 
-static void put_hex(const unsigned char *digest, Digest *to)
-{
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < DEDUPE_DIGEST / 2; i++) {
-        to->hex[2 * i] = hex[digest[i] >> 4];
-        to->hex[2 * i + 1] = hex[digest[i] & 15];
-    }
-}
-
 /* The digest of an element; of the second and later equal ones it covers how many came before. */
 static bool add_digest(Digester *digester, Str element)
 {
@@ -150,7 +141,7 @@ static bool add_digest(Digester *digester, Str element)
             return false;
         }
     }
-    put_hex(digest, digester->next++);
+    memcpy(digester->next++->bytes, digest, DEDUPE_DIGEST);
     return true;
 }
 
@@ -182,4 +173,11 @@ bool dedupe_digests(const Payload *payload, Arena *arena, const Digest **ret)
     return add_kind(&digester, ENTRY_STATUS, payload) &&
            add_kind(&digester, ENTRY_QUARANTINED, payload) &&
            add_kind(&digester, ENTRY_EVENT, payload);
+}
+
+unsigned dedupe_lease(unsigned window)
+{
+    enum { LEAST = 1, MOST = 60, PART = 64 };
+    const unsigned lease = window / PART;
+    return lease < LEAST ? LEAST : lease > MOST ? MOST : lease;
 }

@@ -15,7 +15,9 @@ static const struct {
 } names[] = {
     {"", "", offsetof(StreamKeys, stream)},
     {"{", "}:quarantine", offsetof(StreamKeys, quarantine)},
-    {"{", "}:seen:", offsetof(StreamKeys, seen_prefix)},
+    {"{", "}:seen:0", offsetof(StreamKeys, seen[0])},
+    {"{", "}:seen:1", offsetof(StreamKeys, seen[1])},
+    {"{", "}:seen", offsetof(StreamKeys, seen_state)},
     {"{", "}:probe", offsetof(StreamKeys, probe)},
 };
 

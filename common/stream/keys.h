@@ -4,7 +4,8 @@
  *
  *   S                 the stream of statuses
  *   {S}:quarantine    what could not be read
- *   {S}:seen:DIGEST   dedupe: a status that is known
+ *   {S}:seen:0, 1     dedupe: two sets of digests, one of which is added to
+ *   {S}:seen          dedupe: which one, and until when they count as written
  *   {S}:probe         what a probe writes
  *
  * The braces keep all keys of a stream in one slot of a cluster (a name S without braces hashes
@@ -19,7 +20,8 @@ typedef struct {
     Str stream;      /* of statuses */
     Str quarantine;  /* stream */
     Str events;      /* stream; absent = events are not kept */
-    Str seen_prefix; /* of dedupe keys */
+    Str seen[2];     /* the sets of dedupe */
+    Str seen_state;  /* dedupe.h says what stands there */
     Str probe;
     unsigned window; /* of dedupe, in seconds; 0 = none */
 } StreamKeys;

@@ -6,11 +6,11 @@
  */
 #include "payload/codec.h"
 #include "file.h"
-#include "redis/publish.h"
-#include "stream/dedupe.h"
+#include "redis/sending.h"
 
 /* Returns how many statuses the body has; 0 when it fails. */
-static size_t handle(MediaType type, Str body, const StreamKeys *keys, Arena *arena, Buffer *buffer)
+static size_t handle(MediaType type, Str body, const StreamKeys *keys, Arena *arena, Buffer *buffer,
+                     CallDraft *draft)
 {
     Payload payload;
     Error error;
@@ -29,8 +29,10 @@ static size_t handle(MediaType type, Str body, const StreamKeys *keys, Arena *ar
         (keys->window && !dedupe_digests(&payload, arena, &digests))) {
         return 0;
     }
-    Publishing publishing = publishing_of(keys, &payload);
-    return publish_write(&publishing, buffer, keys, sha, &publication, digests)
+    Sending sending = {.publication = &publication,
+                       .publishing = publishing_of(keys, &payload),
+                       .digests = digests};
+    return sending_write(&sending, draft, buffer, keys, sha)
                ? payload.status_count
                : 0;
 }
@@ -48,12 +50,14 @@ int main(int argc, char **argv)
         stream_keys_new("whatsapp:statuses", "", (unsigned)strtoul(argv[3], NULL, 10));
     Arena *arena = arena_new();
     Buffer buffer = {0};
+    CallDraft draft = {0};
     size_t statuses = 0;
     for (unsigned long times = strtoul(argv[4], NULL, 10); times; times--) {
-        statuses = handle(type, body, keys, arena, &buffer);
+        statuses = handle(type, body, keys, arena, &buffer, &draft);
     }
     printf("%zu statuses, %zu bytes of commands\n", statuses, buffer.len);
     buffer_free(&buffer);
+    call_draft_free(&draft);
     arena_free(arena);
     stream_keys_free(keys);
     return statuses ? 0 : 1;

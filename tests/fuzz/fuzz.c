@@ -1,7 +1,7 @@
 #include "fuzz.h"
 
 #include "payload/json_scan.h"
-#include "redis/publish.h"
+#include "redis/sending.h"
 #include "stream/dedupe.h"
 
 Arena *fuzz_arena(void)
@@ -57,18 +57,23 @@ static void check_commands(const Payload *payload, const Digest *digests)
     StreamKeys keys = {.stream = STR("s"),
                        .quarantine = STR("{s}:quarantine"),
                        .events = STR("e"),
-                       .seen_prefix = STR("{s}:seen:")};
+                       .seen_state = STR("{s}:seen"),
+                       .seen = {STR("{s}:seen:0"), STR("{s}:seen:1")}};
     const Publication publication = {.payload = payload, .delivery = {.request_id = STR("id")}};
     for (keys.window = 0; keys.window < 2; keys.window++) {
-        Publishing publishing = publishing_of(&keys, payload);
+        Sending sending = {.publication = &publication,
+                           .publishing = publishing_of(&keys, payload),
+                           .digests = digests};
         Buffer buffer = {0};
-        if (publishing_is_empty(&publishing)) {
+        CallDraft draft = {0};
+        if (publishing_is_empty(&sending.publishing)) {
             return;
         }
-        CHECK(publish_write(&publishing, &buffer, &keys, STR("sha"), &publication, digests));
-        CHECK(publishing.replies > 0 && count_commands(&buffer) == publishing.replies);
+        CHECK(sending_write(&sending, &draft, &buffer, &keys, STR("sha")));
+        CHECK(count_commands(&buffer) == sending.publishing.replies);
         CHECK(buffer.len <= 2 * entries_size(payload) + 4096);
         buffer_free(&buffer);
+        call_draft_free(&draft);
     }
 }
 

@@ -53,8 +53,9 @@ static void begin_probe(Sending *sending)
                                     .probe = STR_INIT("p"),
                                     .window = 1};
     Buffer buffer = {0};
+    CallDraft draft = {0};
     *sending = (Sending){.is_probe = true};
-    CHECK(sending_write(sending, &buffer, &keys, (Str){NULL, 0}));
+    CHECK(sending_write(sending, &draft, &buffer, &keys, (Str){NULL, 0}));
     buffer_free(&buffer);
 }
 
@@ -75,8 +76,9 @@ static Sending sending_by(unsigned how)
 static void take(Sending *sending, const Reply *reply)
 {
     const Reply *error;
+    size_t behind;
     const Publishing *publishing = &sending->publishing;
-    const char *why = sending_take(sending, reply, &error);
+    const char *why = sending_take(sending, reply, &error, &behind);
     CHECK(!error || error->kind == REPLY_ERROR);
     if (!why && publishing->replies == 0 && publish_verdict(publishing) == VERDICT_STORED) {
         const PublishResult *result = &publishing->result;
