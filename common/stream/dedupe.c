@@ -180,4 +180,42 @@ unsigned dedupe_lease(unsigned window)
     enum { LEAST = 1, MOST = 60, PART = 64 };
     const unsigned lease = window / PART;
     return lease < LEAST ? LEAST : lease > MOST ? MOST : lease;
+
+/* Digits that every reader of numbers can hold, those that compute in doubles too. */
+enum { DIGITS_MOST = 15 };
+
+static bool read_number(Str text, int64_t *ret)
+{
+    int64_t value = 0;
+    if (text.len == 0 || text.len > DIGITS_MOST) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (!ascii_is_digit(text.ptr[i])) {
+            return false;
+        }
+        value = 10 * value + (text.ptr[i] - '0');
+    }
+    *ret = value;
+    return true;
+}
+
+bool dedupe_read_state(Str text, DedupeState *ret)
+{
+    int64_t current = 0;
+    DedupeState state = {0};
+    int64_t *const numbers[] = {&current, &state.last[0], &state.window[0], &state.last[1],
+                                &state.window[1]};
+    Str rest = text;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (!read_number(str_split(&rest, ' '), numbers[i])) {
+            return false;
+        }
+    }
+    if (rest.ptr || current > 1) {
+        return false;
+    }
+    state.current = (unsigned)current;
+    *ret = state;
+    return true;
 }

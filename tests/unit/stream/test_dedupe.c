@@ -242,6 +242,53 @@ static void test_failing_malloc(void **state)
     }
 }
 
+static void test_state(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool ok;
+        DedupeState want;
+    } cases[] = {
+        {"0 1700000000 86400 1699990000 3600",
+         true,
+         {0, {1700000000, 1699990000}, {86400, 3600}}},
+        {"1 0 0 1 0", true, {1, {0, 1}, {0, 0}}},
+        {"1 999999999999999 2 3 4", true, {1, {999999999999999, 3}, {2, 4}}},
+        {"0 1 2 3 4 ", false, {0}},
+        {"0 1 2 3 4 5", false, {0}},
+        {"0 1 2 3 4\n", false, {0}},
+        {" 0 1 2 3 4", false, {0}},
+        {"0  1 2 3 4", false, {0}},
+        {"0 1 2 3", false, {0}},
+        {"0 1 2 3 ", false, {0}},
+        {"2 1 2 3 4", false, {0}},
+        {"-1 1 2 3 4", false, {0}},
+        {"0 1 2 3 -4", false, {0}},
+        {"0 1.5 2 3 4", false, {0}},
+        {"0 1e9 2 3 4", false, {0}},
+        {"0 1000000000000000 2 3 4", false, {0}},
+        {"0 99999999999999999999999 2 3 4", false, {0}},
+        {"0", false, {0}},
+        {"", false, {0}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        DedupeState got;
+        memset(&got, 'x', sizeof(got));
+        const DedupeState untouched = got;
+        const DedupeState *want = cases[i].ok ? &cases[i].want : &untouched;
+        bool ok = dedupe_read_state(str_from(cases[i].text), &got);
+        if (ok != cases[i].ok || got.current != want->current ||
+            memcmp(got.last, want->last, sizeof(got.last)) != 0 ||
+            memcmp(got.window, want->window, sizeof(got.window)) != 0) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+    DedupeState got;
+    assert_false(dedupe_read_state((Str){NULL, 0}, &got));
+    assert_false(dedupe_read_state((Str){"0 1 2 3\0004", 9}, &got));
+}
+
 static int shut_down(void **state)
 {
     (void)state;
@@ -260,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_state),
     };
     return cmocka_run_group_tests(tests, NULL, shut_down);
 }
