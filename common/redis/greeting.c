@@ -25,6 +25,8 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
                        Str words[WORDS_MOST])
 {
     const RedisUrl *url = greeting->url;
+    const bool publishes = greeting->keys != NULL,
+               by_transaction = publishes && greeting->keys->window == 0;
     const Str user = str_from(url->user), password = str_from(url->password);
     switch (question) {
     case ASK_AUTH:
@@ -46,15 +48,15 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
         return 1;
     case ASK_MULTI:
         words[0] = STR("MULTI");
-        return greeting->keys->window == 0 ? 1 : 0;
+        return by_transaction ? 1 : 0;
     case ASK_EXEC:
         words[0] = STR("EXEC");
-        return greeting->keys->window == 0 ? 1 : 0;
+        return by_transaction ? 1 : 0;
     case ASK_SCRIPT:
         words[0] = STR("SCRIPT");
         words[1] = STR("LOAD");
         words[2] = publish_script;
-        return 3;
+        return publishes ? 3 : 0;
     case ASK_COUNT:
         break;
     }
@@ -74,7 +76,7 @@ bool greeting_write(Greeting *greeting, Buffer *buffer)
         }
         greeting->asked |= count ? 1U << question : 0;
     }
-    return trial_write(&greeting->trial, buffer, greeting->keys);
+    return !greeting->keys || trial_write(&greeting->trial, buffer, greeting->keys);
 }
 
 static Question first_asked(const Greeting *greeting)

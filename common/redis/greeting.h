@@ -7,6 +7,8 @@
  * would be executed one by one), SCRIPT LOAD, and then those of a trial: what a publication needs.
  * A name, a role and INFO may be forbidden to us.
  *
+ * Without keys, as of a client that publishes nothing, only the first four are asked.
+ *
  * A server that lacks a right, has a key of another type, or is known to forget where that must not
  * be, is refused. One that is full or cannot write to its disk is not: that passes, and meanwhile
  * what is known already is still recognised there.
@@ -21,9 +23,9 @@
 #include "redis/url.h"
 
 typedef struct {
-    const RedisUrl *url; /* borrowed */
-    const StreamKeys *keys;
-    bool requires_durable; /* a server that is known to evict or not to persist is refused */
+    const RedisUrl *url;    /* borrowed, as are the keys */
+    const StreamKeys *keys; /* of what will be published; NULL = nothing will */
+    bool requires_durable;  /* a server that is known to evict or not to persist is refused */
 
     unsigned asked; /* a bit for each question before the trial that is still to be answered */
     Trial trial;

@@ -1,6 +1,5 @@
 #include "redis/reply.h"
 
-#include "base/arena.h"
 #include "base/limits.h"
 
 #include <hiredis/hiredis.h>
@@ -218,4 +217,52 @@ const Reply *reply_error(const Reply *reply)
         }
     }
     return NULL;
+}
+
+/* Lists whose items are still those of the original. */
+typedef struct Pending {
+    Reply *list;
+    struct Pending *next;
+} Pending;
+
+/* What the reply itself holds; lists in it are pending afterwards. */
+static bool copy_held(Arena *arena, Reply *reply, Pending **pending)
+{
+    if (reply->text.ptr) {
+        reply->text = arena_copy(arena, reply->text);
+        return reply->text.ptr != NULL;
+    }
+    if (reply->count == 0) {
+        reply->items = NULL;
+        return true;
+    }
+    Reply *items = arena_alloc(arena, reply->count * sizeof(*items));
+    Pending *more = arena_alloc(arena, sizeof(*more));
+    if (!items || !more) {
+        return false;
+    }
+    memcpy(items, reply->items, reply->count * sizeof(*items));
+    reply->items = items;
+    *more = (Pending){reply, *pending};
+    *pending = more;
+    return true;
+}
+
+const Reply *reply_copy(Arena *arena, const Reply *reply)
+{
+    Pending *pending = NULL;
+    Reply *copy = arena_alloc(arena, sizeof(*copy));
+    if (!copy) {
+        return NULL;
+    }
+    *copy = *reply;
+    bool ok = copy_held(arena, copy, &pending);
+    while (ok && pending) {
+        const Reply *list = pending->list;
+        pending = pending->next;
+        for (size_t i = 0; ok && i < list->count; i++) {
+            ok = copy_held(arena, &list->items[i], &pending);
+        }
+    }
+    return ok ? copy : NULL;
 }

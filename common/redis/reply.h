@@ -8,7 +8,7 @@
 #ifndef TICKSTREAM_REPLY_H
 #define TICKSTREAM_REPLY_H
 
-#include "base/str.h"
+#include "base/arena.h"
 
 typedef enum {
     REPLY_NIL,
@@ -34,6 +34,9 @@ struct Reply {
  * none.
  */
 const Reply *reply_error(const Reply *reply);
+
+/* A copy with all that it holds, the arena's; NULL: no memory. */
+const Reply *reply_copy(Arena *arena, const Reply *reply);
 
 typedef struct ReplyReader ReplyReader;
 

@@ -70,6 +70,38 @@ static void test_questions(void **state)
     }
 }
 
+/* Who publishes nothing asks only who is there. */
+static void test_without_keys(void **state)
+{
+    (void)state;
+    static Reply master[] = {{.kind = REPLY_TEXT, .text = STR_INIT("master")}},
+                 replica[] = {{.kind = REPLY_TEXT, .text = STR_INIT("slave")}};
+    static const Reply ok = {.kind = REPLY_STATUS, .text = STR_INIT("OK")},
+                       good = {.kind = REPLY_LIST, .items = master, .count = 1},
+                       bad = {.kind = REPLY_LIST, .items = replica, .count = 1};
+    RedisUrl url;
+    Error error;
+    Buffer buffer = {0};
+    assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
+    Greeting greeting = greeting_of(&url, NULL, true);
+    assert_true(greeting_write(&greeting, &buffer));
+    char *words = words_of(&buffer);
+    assert_string_equal(words, "AUTH u p\nSELECT 1\n" NAME "ROLE\n");
+    free(words);
+    for (size_t i = 0; i < 3; i++) {
+        assert_null(greeting_take(&greeting, &ok));
+        assert_false(greeting_is_done(&greeting));
+    }
+    Greeting other = greeting;
+    assert_null(greeting_take(&greeting, &good));
+    assert_true(greeting_is_done(&greeting));
+    assert_string_equal(greeting_take(&greeting, &ok), "a reply that nobody asked for");
+    assert_non_null(greeting_take(&other, &bad));
+    assert_true(other.alert);
+    assert_string_equal(other.complaint, "h:6379 is a slave, not a master");
+    buffer_free(&buffer);
+}
+
 #define OK                                                                                         \
     {                                                                                              \
         .kind = REPLY_STATUS, .text = STR_INIT("OK")                                               \
@@ -294,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_without_keys),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_complaints_are_short),
         cmocka_unit_test(test_failing_malloc),

@@ -248,6 +248,61 @@ static void test_first_error(void **state)
     assert_null(reply_error(&empty));
 }
 
+static char *text_of(const Reply *reply)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    print_reply(out, reply);
+    fclose(out);
+    return text;
+}
+
+/* The copy of what a server said is the same after the original has gone. */
+static void test_copy(void **state)
+{
+    (void)state;
+    static const Str originals[] = {
+        STR_INIT("+OK\r\n"),
+        STR_INIT("-ERR no\r\n"),
+        STR_INIT(":-7\r\n"),
+        STR_INIT("$-1\r\n"),
+        STR_INIT("$0\r\n\r\n"),
+        STR_INIT("$3\r\na\0b\r\n"),
+        STR_INIT("*0\r\n"),
+        STR_INIT("*-1\r\n"),
+        STR_INIT("*4\r\n*2\r\n$3\r\n1-0\r\n*2\r\n+a\r\n$1\r\nb\r\n*0\r\n*1\r\n*1\r\n:5\r\n$1\r\nc"
+                 "\r\n"),
+    };
+    for (size_t i = 0; i < COUNT(originals); i++) {
+        const char *why;
+        ReplyReader *reader = reply_reader_new();
+        assert_non_null(reader);
+        assert_null(reply_reader_feed(reader, originals[i]));
+        const Reply *reply = reply_reader_next(reader, &why);
+        assert_non_null(reply);
+        char *want = text_of(reply);
+        const Reply *copy = NULL;
+        Arena *arena = NULL;
+        bool failed = true;
+        for (size_t n = 0; failed; n++) {
+            arena_free(arena);
+            failing_malloc_begin(n, FAIL_ONCE);
+            arena = arena_new();
+            copy = arena ? reply_copy(arena, reply) : NULL;
+            failed = failing_malloc_end();
+            assert_int_equal(failed, copy == NULL);
+        }
+        reply_reader_free(reader);
+        char *got = text_of(copy);
+        assert_string_equal(got, want);
+        free(got);
+        free(want);
+        arena_free(arena);
+    }
+}
+
 /* A whole reply, or a reason: never half of one, never a leak. */
 static void test_failing_malloc(void **state)
 {
@@ -284,7 +339,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replies),        cmocka_unit_test(test_resp3),
         cmocka_unit_test(test_limit_of_items), cmocka_unit_test(test_limit_of_bytes),
-        cmocka_unit_test(test_first_error),    cmocka_unit_test(test_failing_malloc),
+        cmocka_unit_test(test_first_error),    cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
