@@ -61,7 +61,7 @@ static const Setting settings[SETTINGS] = {
      .help = "refuse a Redis that is known to evict or not to persist"},
     {"STREAM", "whatsapp:statuses", &kind_stream, TEXT(stream, 1),
      "a name of {least} to {most} bytes without braces", "stream of the statuses"},
-    {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 365 * ONE_DAY_MS),
+    {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 30 * ONE_DAY_MS),
      "0 or a duration up to {most}",
      "how long a status is recognised when it comes again; 0 = off"},
     {"APP_SECRET", "", &kind_secrets, RANGE(app_secrets, 1, LIMIT_SECRETS),
