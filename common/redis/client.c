@@ -124,6 +124,19 @@ static void try_address(Client *client, unsigned attempt, int64_t deadline)
     }
 }
 
+/* What the server was refused for. The end says what is to be done: a text that is too long is cut
+ * in its middle. */
+static bool fail_greeting(const Greeting *greeting, Error *reterr)
+{
+    static const Str cut = STR_INIT(" ... ");
+    const ErrorCode code = greeting->alert ? ERROR_SETUP : ERROR_UNAVAILABLE;
+    const size_t len = strlen(greeting->complaint), room = LIMIT_TEXT - 1,
+                 head = len > room ? room / 3 : len, tail = room - cut.len - head;
+    return len <= room ? error_set(reterr, code, "%s", greeting->complaint)
+                       : error_set(reterr, code, "%.*s%s%s", (int)head, greeting->complaint,
+                                   cut.ptr, greeting->complaint + len - tail);
+}
+
 static bool connect_and_greet(Client *client, Error *reterr)
 {
     const int64_t began = loop_clock_ms();
@@ -136,10 +149,8 @@ static bool connect_and_greet(Client *client, Error *reterr)
     if (client->is_ready) {
         return true;
     }
-    return greeting->complaint[0]
-               ? error_set(reterr, greeting->alert ? ERROR_SETUP : ERROR_UNAVAILABLE, "%s",
-                           greeting->complaint)
-               : error_set(reterr, ERROR_UNAVAILABLE, "%s", client->why);
+    return greeting->complaint[0] ? fail_greeting(greeting, reterr)
+                                  : error_set(reterr, ERROR_UNAVAILABLE, "%s", client->why);
 }
 
 Client *client_open(const ClientTarget *target, Error *reterr)

@@ -34,8 +34,8 @@ typedef struct {
  *
  * NULL: ERROR_UNAVAILABLE when the server cannot be reached, or not now, so that another attempt
  * may help; ERROR_SETUP when somebody must do something first: it has refused us (a wrong password,
- * a replica), or TLS is set up wrongly; ERROR_NO_MEMORY. The text does not name the server:
- * url->shown does.
+ * a replica), or our own files of TLS cannot be used; ERROR_NO_MEMORY. The text does not name the
+ * server: url->shown does.
  */
 Client *client_open(const ClientTarget *target, Error *reterr);
 

@@ -10,6 +10,16 @@ const Command commands[] = {
     {"acl", acl_main, 0, true, false, "", "print the Redis ACL line that the settings need",
      "  For redis-cli, with a password in place of PASSWORD:\n"
      "  tickstream acl | sed 's/>PASSWORD/>...'/ | redis-cli\n"},
+    {"dedupe", dedupe_main, 2, true, false, "[show | forget STREAM]",
+     "show what is remembered of a stream, or forget it",
+     "  show: which of the two sets is added to, what each holds and takes, when it was written,\n"
+     "  when the older one goes. forget: removes both sets of a stream that was renamed; those of\n"
+     "  the one in use only with DEDUPE_WINDOW=0, after a reload.\n"
+     "\n"
+     "  Beside what `tickstream acl` grants, show needs +scard and +memory|usage, and leaves out\n"
+     "  what is forbidden. forget needs the keys of that stream (\"~{STREAM}:seen*\") and "
+     "+unlink.\n"
+     "  75 when Redis cannot be reached, 1 when it refuses us, or when a key is none of ours.\n"},
     {"healthcheck", healthcheck_main, 1, true, false, "[/readyz | /livez]",
      "ask the workers as nginx would",
      "  0 when the answer to a GET of /readyz, or of the path that is given, is 200; else 1, also\n"

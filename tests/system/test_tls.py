@@ -250,6 +250,28 @@ def test_plain_to_a_tls_port(make_stack, authority):
     assert_refuses(stack, "does it expect TLS? (localhost:")
 
 
+# Commands
+
+@pytest.mark.core
+def test_a_command_talks_tls_too(make_stack, authority):
+    stack = tls_stack(make_stack, authority)
+    done = stack.program.run("dedupe")
+    assert (done.returncode, done.stderr) == (0, "") and "nothing is remembered yet (localhost:" in done.stdout, done
+
+
+@pytest.mark.parametrize("settings, says", [
+    ({"redis_tls_name": "other.test"}, "tls: the certificate is for another host"),
+    ({"redis_tls_ca": None}, "tls: the certificate is not trusted"),
+    ({"redis_url": "plain", "redis_tls_ca": None}, "does it expect TLS?")])
+def test_a_command_refuses_as_the_workers_do(make_stack, authority, settings, says):
+    stack = tls_stack(make_stack, authority)
+    plain = {"redis_url": url("localhost", stack.redis.tls_port, "redis")} if "redis_url" in settings else {}
+    stack.program.settings.update({**settings, **plain})
+    done = stack.program.run("dedupe")
+    assert (done.returncode, done.stdout) == (75, "") and says in done.stderr, done
+    assert PASSWORD not in done.stderr
+
+
 # Time
 
 def cpu_seconds(pid):

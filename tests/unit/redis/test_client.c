@@ -182,6 +182,12 @@ static void test_refusals(void **state)
          {{"ROLE", "+OK\r\n-LOADING soon\r\n"}},
          ERROR_UNAVAILABLE,
          "LOADING soon (Redis reads its data set after a start)"},
+        {"a long word",
+         {{"ROLE", "-ERR AUTH <password> called without any password configured for the default "
+                   "user. Are you sure your configuration is correct?\r\n"}},
+         ERROR_SETUP,
+         "ERR AUTH <password> called without any password confi ... lt user. Are you sure your "
+         "configuration is correct? (REDIS_URL has a password, but Redis wants none)"},
         {"hangs up", {{"ROLE", NULL}}, ERROR_UNAVAILABLE, "the server has closed the connection"},
         {"nonsense",
          {{"ROLE", "hello\r\n"}},

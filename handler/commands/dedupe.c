@@ -1,0 +1,452 @@
+#include "commands/command.h"
+
+#include "commands/human.h"
+#include "redis/client.h"
+#include "redis/error_rule.h"
+#include "stream/dedupe.h"
+#include "stream/keys.h"
+
+#include <time.h>
+
+enum {
+    SAMPLES = 500, /* members whose size is looked at; of all of them it would take seconds */
+    GRANULE = 60,  /* seconds: what the state calls the last write is at most so much later */
+    RECENT = 60    /* a set that was written since then is somebody's */
+};
+
+/* What became of a question. */
+typedef enum {
+    TOLD,
+    ABSENT,     /* there is no such key */
+    FORBIDDEN,  /* to our user, or to everybody: what can be done without */
+    WRONG_TYPE, /* the key is something else */
+    FAILED
+} Outcome;
+
+typedef struct {
+    Outcome outcome;
+    int64_t value; /* when TOLD, else 0 */
+} Number;
+
+/* What is known about the sets of a stream. */
+typedef struct {
+    const StreamKeys *keys;
+    const RedisUrl *url;
+    int64_t window;     /* today's, in seconds */
+    int64_t now;        /* of Redis' clock, or of ours when that is forbidden */
+    Outcome clock;      /* TOLD: it is Redis' */
+    Outcome state_text; /* of its key */
+    bool is_state_read; /* the text made sense */
+    DedupeState state;
+    Number digests[2], bytes[2];
+} Report;
+
+typedef struct {
+    Client *client;
+    Report report;
+    int status; /* of the command, once something has failed */
+} Inquiry;
+
+/* Asking */
+
+static int complain(const Inquiry *inquiry, const char *text, int status)
+{
+    fprintf(stderr, "dedupe: %s (%s)\n", text, inquiry->report.url->shown);
+    return status;
+}
+
+static int complain_of_error(const Inquiry *inquiry, const Reply *error)
+{
+    char text[2 * LIMIT_TEXT];
+    const ErrorRule *rule = error_rule(error->text);
+    const Str shown = error_to_show(error->text);
+    const bool is_known = !str_is_empty(rule->code);
+    snprintf(text, sizeof(text), "%.*s%s%s", STR_ARG(shown), is_known ? ": " : "",
+             is_known ? rule->advice : "");
+    return complain(inquiry, text, rule->verdict == VERDICT_RETRY ? EXIT_TRY_AGAIN : EXIT_NO);
+}
+
+/* Providers of Redis take commands away, which then are unknown. */
+static Outcome outcome_of(const Reply *reply)
+{
+    static const Str without[] = {STR_INIT("NOPERM"), STR_INIT("ERR unknown"),
+                                  STR_INIT("ERR Unknown")};
+    if (reply->kind != REPLY_ERROR) {
+        return reply->kind == REPLY_NIL ? ABSENT : TOLD;
+    }
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
+        if (str_starts_with(reply->text, without[i])) {
+            return FORBIDDEN;
+        }
+    }
+    return str_starts_with(reply->text, STR("WRONGTYPE")) ? WRONG_TYPE : FAILED;
+}
+
+/* NULL: it makes no sense to go on; the reason has been told. */
+static const Reply *ask(Inquiry *inquiry, const Str *words, size_t count, Outcome *ret)
+{
+    Error error;
+    const Reply *reply = client_call(inquiry->client, words, count, &error);
+    if (!reply) {
+        inquiry->status = complain(inquiry, error.text, EXIT_TRY_AGAIN);
+        return NULL;
+    }
+    *ret = outcome_of(reply);
+    if (*ret == FAILED) {
+        inquiry->status = complain_of_error(inquiry, reply);
+        return NULL;
+    }
+    return reply;
+}
+
+static bool ask_number(Inquiry *inquiry, const Str *words, size_t count, Number *ret)
+{
+    const Reply *reply = ask(inquiry, words, count, &ret->outcome);
+    ret->value = reply ? (int64_t)reply->integer : 0;
+    return reply != NULL;
+}
+
+static bool ask_time(Inquiry *inquiry)
+{
+    Report *report = &inquiry->report;
+    const Reply *reply = ask(inquiry, &STR("TIME"), 1, &report->clock);
+    const bool is_told = reply && reply->kind == REPLY_LIST && reply->count > 0;
+    report->now = (int64_t)time(NULL);
+    if (is_told) {
+        report->now = 0;
+        for (Str digits = reply->items[0].text; digits.len; digits = str_from_offset(digits, 1)) {
+            report->now = 10 * report->now + (digits.ptr[0] - '0');
+        }
+    }
+    return reply != NULL;
+}
+
+static bool ask_state(Inquiry *inquiry)
+{
+    Report *report = &inquiry->report;
+    const Str words[] = {STR("GET"), report->keys->seen_state};
+    const Reply *reply = ask(inquiry, words, 2, &report->state_text);
+    report->is_state_read =
+        reply && report->state_text == TOLD && dedupe_read_state(reply->text, &report->state);
+    return reply != NULL;
+}
+
+/* Each set has a member that is no digest. */
+static bool ask_set(Inquiry *inquiry, unsigned set)
+{
+    Report *report = &inquiry->report;
+    const Str key = report->keys->seen[set];
+    char samples[12];
+    const int len = snprintf(samples, sizeof(samples), "%d", SAMPLES);
+    const Str count[] = {STR("SCARD"), key},
+              size[] = {STR("MEMORY"), STR("USAGE"), key, STR("SAMPLES"), {samples, (size_t)len}};
+    bool ok = ask_number(inquiry, count, 2, &report->digests[set]) &&
+              ask_number(inquiry, size, 5, &report->bytes[set]);
+    report->digests[set].value -= report->digests[set].value > 0;
+    return ok;
+}
+
+static bool inquire(Inquiry *inquiry)
+{
+    return ask_time(inquiry) && ask_state(inquiry) && ask_set(inquiry, 0) && ask_set(inquiry, 1);
+}
+
+/* What the answers mean */
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A key of another type makes every publication fail. */
+static bool is_sound(const Inquiry *inquiry)
+{
+    const Report *report = &inquiry->report;
+    const Str *wrong = report->state_text == WRONG_TYPE           ? &report->keys->seen_state
+                       : report->digests[0].outcome == WRONG_TYPE ? &report->keys->seen[0]
+                       : report->digests[1].outcome == WRONG_TYPE ? &report->keys->seen[1]
+                                                                  : NULL;
+    char text[1024];
+    if (wrong) {
+        snprintf(text, sizeof(text),
+                 "%.*s holds something else than it should, and nothing can be stored: look at it, "
+                 "then rename or remove it",
+                 STR_ARG(*wrong));
+        complain(inquiry, text, EXIT_NO);
+    }
+    return !wrong;
+}
+
+static bool is_forbidden(const Report *report)
+{
+    return report->state_text == FORBIDDEN && report->digests[0].outcome == FORBIDDEN &&
+           report->bytes[0].outcome == FORBIDDEN;
+}
+
+static bool is_empty(const Report *report)
+{
+    return report->state_text == ABSENT && report->digests[0].value == 0 &&
+           report->digests[1].value == 0 && report->bytes[0].value == 0 &&
+           report->bytes[1].value == 0;
+}
+
+/* Showing */
+
+static void print_label(const char *label)
+{
+    printf("%-16s", label);
+}
+
+static void print_digests(const Number *digests)
+{
+    char text[HUMAN_ROOM];
+    print_label("  digests");
+    printf("%s\n", digests->outcome == FORBIDDEN ? "not permitted (+scard)"
+                                                 : human_count((uint64_t)digests->value, text));
+}
+
+static void print_bytes(const Number *bytes, const Number *digests)
+{
+    char text[HUMAN_ROOM];
+    print_label("  memory");
+    if (bytes->outcome != TOLD) {
+        printf("%s\n", bytes->outcome == ABSENT ? "none" : "not permitted (+memory|usage)");
+        return;
+    }
+    printf("about %s", human_bytes((uint64_t)bytes->value, text));
+    if (digests->value) {
+        printf(", %lld bytes a digest", (long long)(bytes->value / digests->value));
+    }
+    printf("\n");
+}
+
+static void print_last(const Report *report, unsigned set)
+{
+    const int64_t last = report->state.last[set], age = report->now - last;
+    char time[HUMAN_ROOM], span[HUMAN_ROOM];
+    print_label("  last written");
+    printf("%s (", human_time(last, time));
+    if (age < -GRANULE) {
+        printf("%s ahead of the clock: the next new status sets it back)\n",
+               human_span(-age, span));
+    } else if (age <= 0) {
+        printf("just now)\n");
+    } else {
+        printf("%s ago)\n", human_span(age, span));
+    }
+}
+
+static void print_window(const Report *report, unsigned set)
+{
+    char span[HUMAN_ROOM];
+    const int64_t window = report->state.window[set];
+    print_label("  window");
+    printf("%s\n",
+           window ? human_span(window, span) : "none: kept over a pause, or a jump of the clock");
+}
+
+/* As publish.lua rotates. */
+static void print_end(const Report *report, unsigned older)
+{
+    const DedupeState *state = &report->state;
+    const unsigned current = 1 - older;
+    const int64_t silent = report->now - state->last[current],
+                  end = state->last[older] + larger(report->window, state->window[older]);
+    const bool has_paused = silent >= larger(report->window, state->window[current]);
+    char time[HUMAN_ROOM], span[HUMAN_ROOM];
+    print_label("  goes");
+    if (report->window == 0) {
+        printf("not by itself, while DEDUPE_WINDOW is 0\n");
+    } else if (has_paused && state->window[older]) {
+        printf("not before a window after the next new status: nothing came for a window\n");
+    } else if (has_paused || end <= report->now) {
+        printf("with the next new status\n");
+    } else {
+        printf("%s (in %s), with the first new status from then on\n", human_time(end, time),
+               human_span(end - report->now, span));
+    }
+}
+
+static void print_set(const Report *report, unsigned set)
+{
+    static const char *const names[] = {"set 0", "set 1"};
+    const bool is_current = report->state.current == set;
+    printf("\n");
+    print_label(!report->is_state_read ? names[set] : is_current ? "current set" : "older set");
+    printf("%.*s\n", STR_ARG(report->keys->seen[set]));
+    print_digests(&report->digests[set]);
+    print_bytes(&report->bytes[set], &report->digests[set]);
+    if (report->is_state_read) {
+        print_last(report, set);
+        print_window(report, set);
+    }
+    if (report->is_state_read && !is_current) {
+        print_end(report, set);
+    }
+}
+
+static void print_head(const Report *report)
+{
+    char text[HUMAN_ROOM];
+    print_label("stream");
+    printf("%.*s (%s)\n", STR_ARG(report->keys->stream), report->url->shown);
+    print_label("window");
+    printf("%s\n", report->window ? human_span(report->window, text)
+                                  : "0: nothing is recognised, nothing is added");
+    if (report->clock == FORBIDDEN) {
+        print_label("clock");
+        printf("this machine's; Redis' own is not permitted (+time)\n");
+    }
+    if (!report->is_state_read) {
+        print_label("state");
+        printf("%s\n", report->state_text == FORBIDDEN ? "not permitted (+get)"
+                       : report->state_text == ABSENT
+                           ? "none: the next new status makes it, and both sets are kept"
+                           : "cannot be read: the next new status makes it anew, and both sets are "
+                             "kept");
+    }
+}
+
+static void print_report(const Report *report)
+{
+    const unsigned first = report->is_state_read ? report->state.current : 0;
+    print_head(report);
+    print_set(report, first);
+    print_set(report, 1 - first);
+    printf("\nKeys %.*s:DIGEST of earlier versions are not looked at; they expire by themselves.\n",
+           STR_ARG(report->keys->seen_state));
+    if (report->window == 0) {
+        printf("`tickstream dedupe forget %.*s` frees the memory of both sets.\n",
+               STR_ARG(report->keys->stream));
+    }
+}
+
+static int show(Inquiry *inquiry)
+{
+    const Report *report = &inquiry->report;
+    if (!inquire(inquiry)) {
+        return inquiry->status;
+    }
+    if (!is_sound(inquiry)) {
+        return EXIT_NO;
+    }
+    if (is_forbidden(report)) {
+        return complain(inquiry, "the user may not look at the sets: +get +scard on these keys",
+                        EXIT_NO);
+    }
+    if (is_empty(report)) {
+        printf("%.*s: nothing is remembered yet (%s)\n", STR_ARG(report->keys->stream),
+               report->url->shown);
+    } else {
+        print_report(report);
+    }
+    return EXIT_DONE;
+}
+
+/* Forgetting */
+
+static bool is_in_use(const Report *report)
+{
+    const int64_t age = report->now - larger(report->state.last[0], report->state.last[1]);
+    return report->is_state_read && age < RECENT && age > -RECENT;
+}
+
+static void print_forgotten(const Report *report)
+{
+    char digests[HUMAN_ROOM], bytes[HUMAN_ROOM];
+    printf("%.*s: ", STR_ARG(report->keys->stream));
+    if (report->digests[0].outcome == FORBIDDEN) {
+        printf("all digests are forgotten; how many is not permitted (+scard)\n");
+        return;
+    }
+    human_count((uint64_t)(report->digests[0].value + report->digests[1].value), digests);
+    human_bytes((uint64_t)(report->bytes[0].value + report->bytes[1].value), bytes);
+    printf("%s digests are forgotten", digests);
+    if (report->bytes[0].outcome != FORBIDDEN) {
+        printf(", about %s", bytes);
+    }
+    printf("\n");
+}
+
+static int forget(Inquiry *inquiry)
+{
+    const Report *report = &inquiry->report;
+    const StreamKeys *keys = report->keys;
+    const Str words[] = {STR("UNLINK"), keys->seen_state, keys->seen[0], keys->seen[1]};
+    Outcome outcome;
+    if (!inquire(inquiry)) {
+        return inquiry->status;
+    }
+    if (!is_sound(inquiry)) {
+        return EXIT_NO;
+    }
+    if (is_in_use(report)) {
+        return complain(inquiry,
+                        "the sets were written a moment ago: end or reload what still does, then "
+                        "wait two minutes",
+                        EXIT_NO);
+    }
+    if (is_empty(report)) {
+        printf("%.*s: nothing is remembered\n", STR_ARG(keys->stream));
+        return EXIT_DONE;
+    }
+    const Reply *reply = ask(inquiry, words, 4, &outcome);
+    if (!reply || outcome != TOLD) {
+        return reply ? complain_of_error(inquiry, reply) : inquiry->status;
+    }
+    print_forgotten(report);
+    return EXIT_DONE;
+}
+
+/* The command */
+
+static int with_client(const Config *config, Inquiry *inquiry, int (*then)(Inquiry *inquiry))
+{
+    const ClientTarget target = {
+        .url = &config->redis, .tls = config_tls(config), .timeout = config->redis_timeout};
+    Error error;
+    inquiry->client = client_open(&target, &error);
+    if (!inquiry->client) {
+        return complain(inquiry, error.text, error.code == ERROR_SETUP ? EXIT_NO : EXIT_TRY_AGAIN);
+    }
+    const int status = then(inquiry);
+    client_close(inquiry->client);
+    return status;
+}
+
+static int with_stream(const Config *config, const char *stream, int (*then)(Inquiry *inquiry))
+{
+    const unsigned window = (unsigned)(config->dedupe_window / 1000);
+    StreamKeys *keys = stream_keys_new(stream, "", window);
+    Inquiry inquiry = {.report = {.keys = keys, .url = &config->redis, .window = window}};
+    if (!keys) {
+        return complain(&inquiry, "out of memory", EXIT_TRY_AGAIN);
+    }
+    const int status = with_client(config, &inquiry, then);
+    stream_keys_free(keys);
+    return status;
+}
+
+static bool is_stream_name(const char *name)
+{
+    return name[0] && strlen(name) < sizeof(((Config *)0)->stream) && !strpbrk(name, "{}");
+}
+
+int dedupe_main(const Config *config, int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "show";
+    if (strcmp(verb, "show") == 0 && argc <= 2) {
+        return with_stream(config, config->stream, show);
+    }
+    if (strcmp(verb, "forget") != 0 || argc != 3 || !is_stream_name(argv[2])) {
+        return command_misused(command_find("dedupe"));
+    }
+    if (strcmp(argv[2], config->stream) == 0 && config->dedupe_window > 0) {
+        fprintf(stderr,
+                "dedupe: %s is in use (STREAM): what is delivered again would be stored twice; "
+                "with DEDUPE_WINDOW=0 it can be forgotten\n",
+                argv[2]);
+        return EXIT_NO;
+    }
+    return with_stream(config, argv[2], forget);
+}
