@@ -180,42 +180,38 @@ unsigned dedupe_lease(unsigned window)
     enum { LEAST = 1, MOST = 60, PART = 64 };
     const unsigned lease = window / PART;
     return lease < LEAST ? LEAST : lease > MOST ? MOST : lease;
+}
 
-/* Digits that every reader of numbers can hold, those that compute in doubles too. */
-enum { DIGITS_MOST = 15 };
+enum { TIME_DIGITS = 10, SPAN_DIGITS = 7 };
 
-static bool read_number(Str text, int64_t *ret)
+/* So many digits, and a blank unless they are the last. */
+static bool read_number(Str *rest, size_t digits, int64_t *ret)
 {
-    int64_t value = 0;
-    if (text.len == 0 || text.len > DIGITS_MOST) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (!ascii_is_digit(text.ptr[i])) {
+    const Str number = str_split(rest, ' ');
+    *ret = 0;
+    for (size_t i = 0; i < number.len; i++) {
+        if (!ascii_is_digit(number.ptr[i]) || i == digits) {
             return false;
         }
-        value = 10 * value + (text.ptr[i] - '0');
+        *ret = 10 * *ret + (number.ptr[i] - '0');
     }
-    *ret = value;
-    return true;
+    return number.len == digits;
 }
 
 bool dedupe_read_state(Str text, DedupeState *ret)
 {
-    int64_t current = 0;
-    DedupeState state = {0};
-    int64_t *const numbers[] = {&current, &state.last[0], &state.window[0], &state.last[1],
-                                &state.window[1]};
+    int64_t current, kept, last, window, older_last, older_window;
     Str rest = text;
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        if (!read_number(str_split(&rest, ' '), numbers[i])) {
-            return false;
-        }
-    }
-    if (rest.ptr || current > 1) {
+    if (!read_number(&rest, 1, &current) || !read_number(&rest, 1, &kept) ||
+        !read_number(&rest, TIME_DIGITS, &last) || !read_number(&rest, SPAN_DIGITS, &window) ||
+        !read_number(&rest, TIME_DIGITS, &older_last) ||
+        !read_number(&rest, SPAN_DIGITS, &older_window) || rest.ptr || current > 1 || kept > 1) {
         return false;
     }
-    state.current = (unsigned)current;
-    *ret = state;
+    *ret = (DedupeState){.current = (unsigned)current, .is_kept = kept == 1};
+    ret->last[current] = last;
+    ret->window[current] = window;
+    ret->last[1 - current] = older_last;
+    ret->window[1 - current] = older_window;
     return true;
 }

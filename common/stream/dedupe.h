@@ -44,16 +44,17 @@ unsigned dedupe_lease(unsigned window);
  */
 bool dedupe_digests(const Payload *payload, Arena *arena, const Digest **ret);
 
-/* What is kept beside the two sets. Times are Unix seconds of Redis' clock. */
+/* What is kept beside the two sets, as publish.lua says. Times are Unix seconds of Redis' clock. */
 typedef struct {
     unsigned current;  /* 0 or 1: the set that is added to; the other one is only looked into */
-    int64_t last[2];   /* until when each counts as written: its last write, or a little later */
-    int64_t window[2]; /* the largest, in seconds, under which it was written since it was empty; 0
-                          = it was kept over a pause, or a jump of the clock */
+    bool is_kept;      /* the other one was kept longer once, for a pause or a jump of the clock */
+    int64_t last[2];   /* until when each counts as written: its last write, or a lease later */
+    int64_t window[2]; /* the largest, in seconds, under which it was written since it was empty */
 } DedupeState;
 
-/* Reads the text "CURRENT LAST0 WINDOW0 LAST1 WINDOW1": decimal digits, one blank between.
- * false: it is anything else, and *ret is untouched. */
+/* Reads the text "C K L W L W": C the current set, K is_kept, then of the current and of the other
+ * set L in ten digits and W in seven, with one blank between. false: it is anything else, and *ret
+ * is untouched. */
 bool dedupe_read_state(Str text, DedupeState *ret);
 
 #endif

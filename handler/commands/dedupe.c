@@ -10,7 +10,7 @@
 
 enum {
     SAMPLES = 500, /* members whose size is looked at; of all of them it would take seconds */
-    GRANULE = 60,  /* seconds: what the state calls the last write is at most so much later */
+    LEASE = 60,    /* seconds: what the state calls the last write is at most so much later */
     RECENT = 60    /* a set that was written since then is somebody's */
 };
 
@@ -226,7 +226,7 @@ static void print_last(const Report *report, unsigned set)
     char time[HUMAN_ROOM], span[HUMAN_ROOM];
     print_label("  last written");
     printf("%s (", human_time(last, time));
-    if (age < -GRANULE) {
+    if (age < -LEASE) {
         printf("%s ahead of the clock: the next new status sets it back)\n",
                human_span(-age, span));
     } else if (age <= 0) {
@@ -241,8 +241,7 @@ static void print_window(const Report *report, unsigned set)
     char span[HUMAN_ROOM];
     const int64_t window = report->state.window[set];
     print_label("  window");
-    printf("%s\n",
-           window ? human_span(window, span) : "none: kept over a pause, or a jump of the clock");
+    printf("%s\n", human_span(window, span));
 }
 
 /* As publish.lua rotates. */
@@ -252,13 +251,15 @@ static void print_end(const Report *report, unsigned older)
     const unsigned current = 1 - older;
     const int64_t silent = report->now - state->last[current],
                   end = state->last[older] + larger(report->window, state->window[older]);
-    const bool has_paused = silent >= larger(report->window, state->window[current]);
+    const bool pauses = silent > dedupe_lease((unsigned)report->window),
+               has_paused = silent >= larger(report->window, state->window[current]);
     char time[HUMAN_ROOM], span[HUMAN_ROOM];
     print_label("  goes");
     if (report->window == 0) {
         printf("not by itself, while DEDUPE_WINDOW is 0\n");
-    } else if (has_paused && state->window[older]) {
-        printf("not before a window after the next new status: nothing came for a window\n");
+    } else if (pauses && !state->is_kept && end > state->last[current]) {
+        printf("%s after the next new status: the pause until then does not count\n",
+               human_span(end - state->last[current], span));
     } else if (has_paused || end <= report->now) {
         printf("with the next new status\n");
     } else {
