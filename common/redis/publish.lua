@@ -99,7 +99,7 @@ for before = 0, elements - 1, SLICE do
         end
         for key = stream + 1, #keys do
             local refused = try('XADD', keys[key], '0-0', 'f', 'v') -- for its id, if for nothing else
-            local kind = call('TYPE', keys[key]).ok
+            local kind = try('TYPE', keys[key]).ok or 'stream' -- which may be forbidden
             if not refused.err:find('greater than 0-0', 1, true) then
                 failed = refused
             elseif kind ~= 'stream' and kind ~= 'none' then
