@@ -1,12 +1,14 @@
 """Fixtures: servers in a private directory, which is kept and named when the test fails."""
+import itertools
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import pytest
 
 from machine import machine  # noqa: F401  a fixture too
-from stack import SANITIZED, WRAP, Stack
+from stack import SANITIZED, TOP, WRAP, Clock, Stack
 
 
 def pytest_collection_modifyitems(items):
@@ -54,3 +56,19 @@ def make_stack(request, folder):
 @pytest.fixture
 def stack(make_stack):
     return make_stack()
+
+
+@pytest.fixture(scope="session")
+def clock_library():
+    with tempfile.TemporaryDirectory(prefix="tickstream-test-") as path:
+        library = pathlib.Path(path) / "clock.so"
+        subprocess.run(["cc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", library,
+                        TOP / "tests/system/clock.c"], check=True)
+        yield library
+
+
+@pytest.fixture
+def make_clock(folder, clock_library):
+    """make_clock() is a Clock for one Redis; it goes right."""
+    numbers = itertools.count()
+    return lambda: Clock(folder / ("clock.%d" % next(numbers)), clock_library)

@@ -11,6 +11,7 @@ import resource
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -109,6 +110,27 @@ class Server:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+class Clock:
+    """The time of day of a server that is started with it (clock.c), which a test may move at any time."""
+
+    def __init__(self, path, library):
+        self.path, self.library = path, library
+        self.set(0)
+
+    def set(self, seconds):
+        """So far ahead of ours; behind when it is negative."""
+        self.seconds = seconds
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)        # in place: it is mapped
+        os.pwrite(fd, struct.pack("q", round(seconds * 1e6)), 0)
+        os.close(fd)
+
+    def move(self, seconds):
+        self.set(self.seconds + seconds)
+
+    def environment(self):
+        return {"LD_PRELOAD": str(self.library), "TEST_CLOCK": str(self.path)}
+
+
 class RedisServer(Server):
     """Called with a command, it answers as run_cases.Redis does."""
 
@@ -118,11 +140,13 @@ class RedisServer(Server):
         self.options = ["--appendonly", "yes", "--appendfsync", "always" if aof else "no"]
         self.port = 0                   # none; the unix socket is always there
         self.login = ""                 # of our own client: "user:password"
+        self.clock = None               # a Clock, when a test moves it
         self.client = None
 
     def start(self):
         self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--unixsocket", self.path,
-                    "--dir", self.folder, "--save", "", "--auto-aof-rewrite-percentage", 0, *self.options])
+                    "--dir", self.folder, "--save", "", "--auto-aof-rewrite-percentage", 0, *self.options],
+                   env={**os.environ, **(self.clock.environment() if self.clock else {})})
         wait_for(self.is_ready, "Redis answers PING")
 
     def start_on_a_port(self):
