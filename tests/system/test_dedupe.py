@@ -116,10 +116,10 @@ def assert_sets_are_whole(stack):
 def start(make_stack, make_clock):
     """start() is a stack whose Redis goes by stack.clock."""
     def start(on_a_port=False, proxied=False, **options):
-        stack = make_stack(start=False, workers=1, **options)
+        stack = make_stack(start=False, workers=1, drain_timeout="0", **options)
         stack.clock = stack.redis.clock = make_clock()
         set_window(stack, WINDOW)
-        stack.program.expects(r"reload: .*", CLOCK_LINE)
+        stack.program.expects(r"reload: .*", r"drain: .*", CLOCK_LINE)
         if on_a_port:
             stack.redis.start_on_a_port()
         if proxied:
@@ -145,7 +145,7 @@ LIVES = {
     "lowered and raised by reloads: the longest counts": [
         new("a"), window(0.1), traffic(0.2), known("a"), window(3), traffic(2.7), known("a")],
     "raised by a reload: what is still known then is so for the longer one": [
-        new("a"), traffic(1.5), known("a"), window(3), traffic(2.9), known("a")],
+        new("a"), traffic(1.5), known("a"), window(3), traffic(1.49), known("a")],
     "raised by a reload: forgotten after twice the longer one": [
         new("a"), window(3), traffic(3 * FORGOTTEN), new("a")],
     "the clock set back by three windows: nothing is forgotten, and rotation goes on": [
@@ -155,11 +155,13 @@ LIVES = {
         new("a"), traffic(0.5), clock(-100), new("b"), known("a"), said(1), traffic(0.98), known("a", "b"),
         traffic(FORGOTTEN - 0.98), new("a")],
     "the clock set back by a moment: nobody minds": [
-        new("a"), clock(-0.01), new("b"), known("a"), said(0)],
+        new("a"), clock(-0.002), new("b"), known("a"), said(0)],
     "the clock forward by two windows: nothing is forgotten": [
         traffic(0.9), new("a"), traffic(0.2), new("b"), clock(2), new("c"), known("a", "b"), traffic(0.98),
         known("a", "b", "c"), traffic(FORGOTTEN - 0.98), new("a", "b", "c"), said(0)],
-    "the clock forward by a year: likewise": [
+    "the clock forward by less than a window: what is no older by that clock is known": [
+        traffic(0.9), new("a"), traffic(0.2), new("b"), clock(0.95), new("c"), known("b"), traffic(0.98), known("c")],
+    "the clock forward by 10,000 windows: nothing is forgotten": [
         traffic(0.9), new("a"), traffic(0.2), new("b"), clock(10000), new("c"), known("a", "b"), traffic(0.9),
         known("a", "b")],
     "the clock forward and back again": [
@@ -191,14 +193,14 @@ RUBBISH = ("", "rubbish", "0 1", "2 1700000000 3200 1700000000 3200", "0 -1 3200
            "0 nan nan inf inf", "0 1 2 3 4 5", " 0 1 2 3 4", "0 1 2 3 4\n", "\0", b"\xff" * 9, "0" * 100000)
 
 
-@pytest.mark.parametrize("state", [None, *RUBBISH], ids=lambda s: "none" if s is None else ascii(s)[:20])
-def test_state_is_lost(start, state):
-    """The sets are kept, and rotation begins anew."""
+def test_state_is_lost(start):
+    """Or cannot be read: the sets are kept, and rotation begins anew."""
     stack = start()
-    lose = redis("DEL", STATE) if state is None else redis("SET", STATE, state)
-    Life(stack, stack.clock).live([
-        traffic(0.9), new("a"), traffic(0.2), new("b"), lose, new("c"), known("a", "b"), traffic(0.98),
-        known("a", "b", "c"), traffic(FORGOTTEN - 0.98), new("a", "b", "c")])
+    for lose in [redis("DEL", STATE), *(redis("SET", STATE, text) for text in RUBBISH)]:
+        stack.redis("FLUSHALL")
+        Life(stack, stack.clock).live([
+            traffic(0.9), new("a"), traffic(0.2), new("b"), lose, new("c"), known("a", "b"), traffic(0.98),
+            known("a", "b", "c"), traffic(FORGOTTEN - 0.98), new("a", "b", "c")])
 
 
 def test_one_set_is_lost(start):
@@ -221,11 +223,14 @@ def promote_a_replica(stack, clock):
     folder.mkdir()
     replica = RedisServer(folder)
     replica.clock = clock
+    old("CONFIG", "SET", "repl-diskless-sync-delay", 0)
     replica.start()
     try:
         replica("REPLICAOF", "127.0.0.1", old.port)
         wait_for(lambda: b"master_link_status:up" in replica("INFO", "replication"), "the replica follows")
         wait_for(lambda: snapshot_of(replica) == snapshot_of(old), "the replica has it all")
+        # Until then it does not listen to SIGTERM.
+        wait_for(lambda: b"aof_rewrite_in_progress:0" in replica("INFO", "persistence"), "it has written its AOF")
     finally:
         old.stop(signal.SIGKILL)
         stack.redis = replica
@@ -332,7 +337,7 @@ class Together:
         self.stack = stack
         self.peers = [FastCgi(stack.program.socket) for _ in range(count)]
         for peer in self.peers:         # each is accepted
-            assert peer.post(b"", sign=False).status in (400, 401)
+            assert peer.post(b"", HTTP_X_HUB_SIGNATURE_256=None).status == 401
 
     def send(self, bodies):
         """Answers are still to come, one on each of the first connections."""
@@ -376,7 +381,7 @@ def together(start):
 
     def make(stack=None, count=MANY, **options):
         opened.append(Together(stack or start(**options), count))
-        opened[-1].stack.program.expects(*TROUBLE, r"webhook: answered 40.*")
+        opened[-1].stack.program.expects(*TROUBLE, r"webhook: answered 401.*")
         return opened[-1]
 
     yield make
@@ -413,18 +418,18 @@ def test_bodies_share_a_call(together):
 
 def test_bodies_share_a_call_behind_nginx(start):
     stack = start()
-    stack.redis("CONFIG", "RESETSTAT")
-    clients = [stack.client() for _ in range(MANY)]
     [worker] = stack.program.workers()
-    os.kill(worker, signal.SIGSTOP)
-    wait_for(lambda: is_stopped(worker), "the worker stands still")
-    for client, body in zip(clients, bodies_of(*names("a"))):
-        client.send_post(body)
-    os.kill(worker, signal.SIGCONT)
-    assert [client.receive().document() for client in clients] == [result(accepted=1)] * MANY
-    for client in clients:
-        client.close()
-    assert calls(stack) < MANY and ids(stack) == names("a")
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(stack.client()) for _ in range(MANY)]
+        for prefix in "ab":                     # nginx connects, and then has its connections
+            stack.redis("CONFIG", "RESETSTAT")
+            os.kill(worker, signal.SIGSTOP)
+            wait_for(lambda: is_stopped(worker), "the worker stands still")
+            for client, body in zip(clients, bodies_of(*names(prefix))):
+                client.send_post(body)
+            os.kill(worker, signal.SIGCONT)
+            assert [client.receive().document() for client in clients] == [result(accepted=1)] * MANY
+    assert calls(stack) < MANY and ids(stack) == names("a") + names("b")
 
 
 def test_one_alone_does_not_wait(together):
@@ -505,7 +510,7 @@ def test_shared_call_at_a_full_redis(together):
     all_are_taken_once(t, "new")
 
 
-RIGHTS = "evalsha", "xadd", "get", "set", "sadd", "smismember", "unlink", "time", "type"
+RIGHTS = "evalsha", "xadd", "get", "set", "sadd", "smismember", "unlink", "time"
 
 
 @pytest.mark.parametrize("right", RIGHTS)
