@@ -6,10 +6,16 @@ tormentors break things in a random order: one Redis (with AOF and appendfsync a
 Each walks through its faults like through a shuffled deck of cards, so that each comes up equally often.  At the end
 everything is mended, what is not yet acknowledged is sent until it is, and the stream is compared with the ledger.
 
+The dedupe window is of seconds, so that its sets rotate meanwhile.  What is acknowledged later than a window after it
+was first sent may stand twice, as the guarantee says; it is counted, and must be rare.
+
 Without a dedupe window (--window 0) what a client sends again after a 503 stands twice, as the guarantee says.  What
 nginx repeats by itself would be of the same request: that must not be there twice.
 
-  chaos.py [--seconds 60] [--seed N] [--rate BATCHES_PER_SECOND] [--rounds 5] [--window 24h]
+Of each fault the report tells how often it was done and how often its effect was seen; it is wrong when one has had none.
+So it is when bodies never shared a call, or sets never rotated.
+
+  chaos.py [--seconds 60] [--seed N] [--rate BATCHES_PER_SECOND] [--rounds 5] [--window 6]
 """
 import argparse
 import collections
@@ -18,33 +24,34 @@ import os
 import pathlib
 import random
 import shutil
-import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
 
+import aof
+from faults import CUTS, MARK, USED_UP, Fault, faults_of_handlers, faults_of_redis, used_up
 from stack import HOOK, SECRET, STREAM, TIMEOUT, Stack, signature, wait_for
 
 CLIENTS = 16
+WINDOW = 6              # seconds: longer than it takes nearly every batch to get through
+LARGE = 130             # statuses of a body that shares no call, and goes by the script even without a window
+PAGE = 5000             # entries that are read at once
 EXPECTED = (r"redis: .*", r"webhook: answered 503: .*", r"drain: .*", r"reload: .*",
             r"worker \d+ \(pid \d+\) was killed by signal 9")
-
-
-class Fault(Exception):
-    """Something that must not happen whatever breaks."""
 
 
 class Client(threading.Thread):
     """Posts one batch after the other at its rate; a batch is acknowledged before the next one begins."""
 
-    def __init__(self, number, port, rate, seed):
+    def __init__(self, number, port, rate, seed, window):
         super().__init__()
-        self.number, self.port, self.pause = number, port, CLIENTS / rate
+        self.number, self.port, self.pause, self.window = number, port, CLIENTS / rate, window
         self.random = random.Random("%s client %s" % (seed, number))
         self.done = threading.Event()
         self.ledger = []                        # ids of acknowledged statuses
+        self.late = set()                       # those that took longer than the window
         self.batches = 0
         self.answers = collections.Counter()
         self.error = None
@@ -61,19 +68,21 @@ class Client(threading.Thread):
             self.error = e
 
     def post_until_acknowledged(self):
-        count = self.random.randint(1, 9)
+        count = self.random.randint(1, 9) if self.random.random() < 0.995 else LARGE
         ids = ["%d.%d.%d" % (self.number, self.batches, i) for i in range(count)]
         body = json.dumps({"object": "o", "entry": [{"id": "1", "changes": [{"field": "messages", "value": {
             "statuses": [{"id": i, "status": "sent", "timestamp": "1700000000"} for i in ids]}}]}]}).encode()
         request = ("POST %s HTTP/1.1\r\nHost: chaos\r\nContent-Type: application/json\r\nX-Hub-Signature-256: %s\r\n"
                    "Content-Length: %d\r\n\r\n" % (HOOK, signature(body, SECRET), len(body))).encode() + body
         self.batches += 1
-        end = time.monotonic() + 60
+        began = time.monotonic()
         while not self.is_acknowledged(request, count):
-            if time.monotonic() > end:
+            if time.monotonic() - began > 60:
                 raise Fault("a batch is not taken for a minute")
             time.sleep(0.02)
         self.ledger += ids
+        if self.window and time.monotonic() - began > self.window - 1:
+            self.late.update(ids)
 
     def is_acknowledged(self, request, count):
         try:
@@ -129,7 +138,7 @@ class Tormentor(threading.Thread):
         super().__init__()
         self.faults, self.end, self.rounds = faults, end, rounds
         self.random = random.Random(seed)
-        self.counts = collections.Counter()
+        self.counts, self.seen = collections.Counter(), collections.Counter()
         self.error = None
 
     def run(self):
@@ -139,140 +148,124 @@ class Tormentor(threading.Thread):
                 self.random.shuffle(deck)
                 for fault in deck:
                     time.sleep(self.random.uniform(0.2, 1.2))
-                    fault(self.random)
+                    self.seen[fault.__doc__] += fault(self.random)
                     self.counts[fault.__doc__] += 1
                 self.rounds -= 1
         except Exception as e:
             self.error = e
 
 
-def faults_of_redis(stack):
-    redis = stack.redis
-
-    def kill(_):
-        "Redis: SIGKILL and restart"
-        redis.stop(signal.SIGKILL)
-        redis.start()
-
-    def stop(_):
-        "Redis: SIGSTOP for 3 s"
-        redis.kill(signal.SIGSTOP)
-        time.sleep(3)
-        redis.kill(signal.SIGCONT)
-
-    def pause(rand):
-        "Redis: CLIENT PAUSE"
-        redis("CLIENT", "PAUSE", rand.randint(50, 1000), "WRITE")
-
-    def kill_clients(_):
-        "Redis: CLIENT KILL"
-        redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    def flush(_):
-        "Redis: SCRIPT FLUSH"
-        redis("SCRIPT", "FLUSH")
-
-    def fill(rand):
-        "Redis: maxmemory low"
-        redis("CONFIG", "SET", "maxmemory", 1)
-        time.sleep(rand.uniform(0.1, 0.5))
-        redis("CONFIG", "SET", "maxmemory", 0)
-
-    return kill, stop, pause, kill_clients, flush, fill
+def stored_entries(redis, streams):
+    """How often each (id, request id) stands in these streams."""
+    counts = collections.Counter()
+    for stream in streams:
+        page, last = [None] * PAGE, "-"
+        while len(page) == PAGE:        # after the last of all ids nothing can be asked for
+            page = redis("XRANGE", stream, last, "+", "COUNT", PAGE)
+            counts.update((fields[1].decode(), fields[-1].decode()) for _, fields in page if fields[1] != MARK.encode())
+            last = page and b"(" + page[-1][0]
+    return counts
 
 
-def faults_of_handlers(stack):
-    program = stack.program
+class Run:
+    """Servers, clients and tormentors."""
 
-    def kill_worker(rand):
-        "program: SIGKILL of a worker"
-        workers = program.workers()
-        if workers:
-            os.kill(rand.choice(workers), signal.SIGKILL)
+    def __init__(self, folder, seed, rate, window):
+        self.window = window
+        self.stack = Stack(folder, aof=True, workers=2, require_durable="true",
+                           dedupe_window="%ds" % window if window else "0")
+        self.stack.program.expects(*EXPECTED)
+        self.clients = [Client(n, self.stack.nginx.port, rate, seed, window) for n in range(CLIENTS)]
+        self.proof = collections.Counter()
+        self.tormentors = []
+        self.wrong = []                 # texts
 
-    def restart(_):
-        "program: SIGTERM and restart"
-        status = program.stop()
-        if status != 0:
-            raise Fault("the program ended with status %s" % status)
-        program.start()
-
-    def reload(_):
-        "program: SIGHUP"
-        program.kill(signal.SIGHUP)
-
-    def reload_nginx(_):
-        "nginx: reload"
-        stack.nginx.kill(signal.SIGHUP)
-
-    return kill_worker, restart, reload, reload_nginx
-
-
-def stored_entries(redis):
-    """How often each (id, request id) stands in the stream."""
-    counts, last = collections.Counter(), "-"
-    while True:
-        page = redis("XRANGE", STREAM, last, "+", "COUNT", 5000)
-        if not page:
-            return counts
-        counts.update((fields[1].decode(), fields[-1].decode()) for _, fields in page)
-        last = b"(" + page[-1][0]
-
-
-def run(folder, seconds, seed, rate, rounds, window="24h", out=sys.stdout):
-    """Runs it all; returns what was wrong, as a list of texts."""
-    stack = Stack(folder, aof=True, workers=2, require_durable="true", dedupe_window=window)
-    stack.program.expects(*EXPECTED)
-    wrong = []
-    try:
-        stack.start()
-        end = time.monotonic() + seconds
-        tormentors = [Tormentor(faults_of_redis(stack), end, rounds, "%s redis" % seed),
-                      Tormentor(faults_of_handlers(stack), end, rounds, "%s program" % seed)]
-        clients = [Client(n, stack.nginx.port, rate, seed) for n in range(CLIENTS)]
-        for thread in clients + tormentors:
+    def torment(self, seconds, seed, rounds):
+        """Until everything has broken often enough; then all is mended, and all is acknowledged."""
+        lock, end = threading.Lock(), time.monotonic() + seconds
+        decks = {"redis": faults_of_redis(self.stack, self.answers, lock, self.proof),
+                 "program": faults_of_handlers(self.stack, lock)}
+        self.tormentors = [Tormentor(deck, end, rounds, "%s %s" % (seed, name)) for name, deck in decks.items()]
+        for thread in self.clients + self.tormentors:
             thread.start()
-        for thread in tormentors:
+        for thread in self.tormentors:
             thread.join()
-        for client in clients:
+        for client in self.clients:
             client.done.set()
-        for client in clients:
+        for client in self.clients:
             client.join()
             client.close()
-        wrong += ["%s: %r" % (type(t).__name__, t.error) for t in clients + tormentors if t.error]
-        wait_for(lambda: stack.redis.is_ready(), "Redis is back")
-        report(stack, clients, tormentors, wrong, out)
+        self.wrong += ["%s: %r" % (type(t).__name__, t.error) for t in self.clients + self.tormentors if t.error]
+        wait_for(self.stack.redis.is_ready, "Redis is back")
+
+    def answers(self, status):
+        return sum(client.answers[status] for client in self.clients)
+
+    def report(self, out):
+        self.report_faults(out)
+        self.report_calls(out)
+        self.report_ledger(out)
+
+    def report_faults(self, out):
+        print("%8s %8s  fault" % ("times", "seen"), file=out)
+        for tormentor in self.tormentors:
+            for name, count in sorted(tormentor.counts.items()):
+                print("%8d %8d  %s" % (count, tormentor.seen[name], name), file=out)
+                if not tormentor.seen[name]:
+                    self.wrong.append("no effect was seen of: " + name)
+
+    def report_calls(self, out):
+        told = aof.read(self.stack.redis.folder)
+        print("%17s  calls" % "", file=out)
+        for count, name, is_wanted in (
+                (told.calls, "transactions in the AOF", True),
+                (told.shared, "that stored something of several bodies", self.window),
+                (told.bodies, "bodies in these", self.window),
+                (self.proof[CUTS], CUTS, self.window),
+                (told.rotations, "rotations of the sets of dedupe", 0 < self.window < 60)):
+            print("%17d  %s" % (count, name), file=out)
+            if is_wanted and not count:
+                self.wrong.append("none: " + name)
+
+    def report_ledger(self, out):
+        streams = [used_up(n + 1) for n in range(self.proof[USED_UP])] + [STREAM]
+        entries = stored_entries(self.stack.redis, streams)
+        stored = collections.Counter()
+        for (i, _), n in entries.items():
+            stored[i] += n
+        acknowledged = {i for client in self.clients for i in client.ledger}
+        late = {i for client in self.clients for i in client.late}
+        counted = stored.items() if self.window else ((i, n) for (i, _), n in entries.items())
+        doubled = {i for i, n in counted if n > 1}
+        wrong = {"lost": acknowledged - stored.keys(), "doubled": doubled - late,
+                 "stored, never acknowledged": stored.keys() - acknowledged}
+        answers = sum((client.answers for client in self.clients), collections.Counter())
+        print("%17s  ledger" % "", file=out)
+        for count, name in ((sum(c.batches for c in self.clients), "batches posted until acknowledged"),
+                            (len(acknowledged), "statuses in them"), (sum(stored.values()), "entries in the stream"),
+                            (answers["duplicates"], "statuses recognised as sent again"),
+                            (answers[503], "answers 503"), (answers["closed"], "connections closed without an answer"),
+                            (len(late), "statuses acknowledged later than the window"),
+                            (len(doubled & late), "of these stand twice"),
+                            *((len(ids), name) for name, ids in wrong.items())):
+            print("%17d  %s" % (count, name), file=out)
+        for name, ids in wrong.items():
+            if ids:
+                self.wrong.append("%d statuses %s: %s ..." % (len(ids), name, ", ".join(sorted(ids)[:5])))
+        if len(late) > len(acknowledged) / 10:
+            self.wrong.append("too many statuses were late for the window to be tested")
+
+
+def run(folder, seconds, seed, rate, rounds, window=WINDOW, out=sys.stdout):
+    """Runs it all; returns what was wrong, as a list of texts.  window: seconds; 0 = none."""
+    it = Run(folder, seed, rate, window)
+    try:
+        it.stack.start()
+        it.torment(seconds, seed, rounds)
+        it.report(out)
     finally:
-        wrong += stack.stop()
-    return wrong
-
-
-def report(stack, clients, tormentors, wrong, out):
-    acknowledged = {i for client in clients for i in client.ledger}
-    entries = stored_entries(stack.redis)
-    stored = collections.Counter()
-    for (i, _), n in entries.items():
-        stored[i] += n
-    lost = acknowledged - stored.keys()
-    doubled = [i for (i, _), n in entries.items() if n > 1]
-    if stack.program.settings["dedupe_window"] != "0":
-        doubled = [i for i, n in stored.items() if n > 1]
-    unknown = stored.keys() - acknowledged
-    answers = sum((client.answers for client in clients), collections.Counter())
-    print("%8s  fault" % "times", file=out)
-    for tormentor in tormentors:
-        for name, count in sorted(tormentor.counts.items()):
-            print("%8d  %s" % (count, name), file=out)
-    print("%8s  ledger" % "", file=out)
-    for count, name in ((sum(c.batches for c in clients), "batches posted until acknowledged"),
-                        (len(acknowledged), "statuses in them"), (sum(stored.values()), "entries in the stream"),
-                        (answers["duplicates"], "statuses recognised as sent again"),
-                        (answers[503], "answers 503"), (answers["closed"], "connections closed without an answer"),
-                        (len(lost), "lost"), (len(doubled), "doubled"), (len(unknown), "stored, never acknowledged")):
-        print("%8d  %s" % (count, name), file=out)
-    for name, ids in ("lost", lost), ("doubled", doubled), ("stored, never acknowledged", unknown):
-        if ids:
-            wrong.append("%d statuses %s: %s ..." % (len(ids), name, ", ".join(sorted(ids)[:5])))
+        it.wrong += it.stack.stop()
+    return it.wrong
 
 
 def main():
@@ -281,7 +274,8 @@ def main():
     parser.add_argument("--seed", default=os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6)))
     parser.add_argument("--rate", type=float, default=3000, help="batches a second")
     parser.add_argument("--rounds", type=int, default=5, help="times that each fault happens at least")
-    parser.add_argument("--window", default=os.environ.get("CHAOS_WINDOW") or "24h", help="of dedupe; 0 = none")
+    parser.add_argument("--window", type=int, default=int(os.environ.get("CHAOS_WINDOW") or WINDOW),
+                        help="of dedupe, in seconds; 0 = none")
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tickstream-chaos-"))
     print("chaos: seed %s, %g s at least" % (options.seed, options.seconds), flush=True)

@@ -65,6 +65,14 @@ def is_alive(pid):
         return False
 
 
+def is_stopped(pid):
+    """By SIGSTOP."""
+    try:
+        return pathlib.Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] == "T"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def clean_environment(settings):
     """Ours without what would mean something to the program, and with these settings."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("TICKSTREAM_") and k != "NOTIFY_SOCKET"}

@@ -9,7 +9,7 @@ import chaos
 
 
 @pytest.mark.release_only
-@pytest.mark.parametrize("window", ["24h", "0"])
+@pytest.mark.parametrize("window", [chaos.WINDOW, 86400, 0])
 def test_ledger_is_the_stream(folder, window):
     seed = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))
     print("seed %s" % seed)

@@ -15,7 +15,7 @@ import pytest
 from bodies import payload, result, status
 from fcgi_client import FastCgi, post_request
 from proxy import HoldingProxy
-from stack import QUARANTINE, SLOWNESS, STREAM, RedisServer, wait_for
+from stack import QUARANTINE, SLOWNESS, STREAM, RedisServer, is_stopped, wait_for
 
 STATE, SETS = "{%s}:seen" % STREAM, ("{%s}:seen:0" % STREAM, "{%s}:seen:1" % STREAM)
 WINDOW = 3200       # seconds; a twentieth is more than what a busy machine takes for a row
@@ -361,11 +361,6 @@ class Together:
     def close(self):
         for peer in self.peers:
             peer.close()
-
-
-def is_stopped(pid):
-    with open("/proc/%d/stat" % pid) as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "T"
 
 
 def calls(stack):
