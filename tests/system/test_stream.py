@@ -179,15 +179,6 @@ def test_bodies_that_overlap(make_stack):
     assert stack.post(payload(a, {**a, "status": "read"}, a)).document() == result(accepted=2, duplicates=1)
 
 
-def test_window_ends(make_stack):
-    stack = make_stack(dedupe_window="90s")
-    stack.post(payload(status("once")))
-    [key] = stack.redis("KEYS", "{%s}:seen:*" % STREAM)
-    assert 85 < stack.redis("TTL", key) <= 90
-    stack.redis("DEL", key)
-    assert stack.post(payload(status("once"))).document() == result(accepted=1)
-
-
 def test_no_dedupe_sets_no_keys(make_stack):
     stack = make_stack(dedupe_window="0")
     body = payload(status(), status())
