@@ -248,9 +248,11 @@ static bool may_repeat(const CallBody *bodies, size_t count)
     enum { BITS = 16 };
     unsigned char seen[1 << (BITS - 3)] = {0};
     for (size_t i = 0; count > 1 && i < count; i++) {
-        for (size_t k = 0; k < bodies[i].publishing->statuses; k++) {
+        const Publishing *publishing = bodies[i].publishing;
+        const Digest *digests = bodies[i].digests + publishing->first[ENTRY_STATUS];
+        for (size_t k = 0; k < publishing->statuses; k++) {
             uint16_t bit;
-            memcpy(&bit, bodies[i].digests[k].bytes, sizeof(bit));
+            memcpy(&bit, digests[k].bytes, sizeof(bit));
             const unsigned char mask = (unsigned char)(1 << (bit & 7));
             if (seen[bit >> 3] & mask) {
                 return true;
