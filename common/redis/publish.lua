@@ -19,8 +19,8 @@
 --
 -- The state is "C K L W L W", in as many digits each time: C is the current set. L is until when, in seconds of this
 -- server, a set counts as written, the current one first; W the longest window it was written under. A set goes when it
--- has not been written for the longer of its own and of today's window. When nothing was written for a while, there was
--- a pause, or the clock has jumped: then the older set stays that much longer, K being 1, but only once.
+-- has not been written for the longer of its own and of today's window. When nothing was written for a quarter of it,
+-- there was a pause, or the clock has jumped: then the older set stays that much longer, K being 1, but only once.
 local SLICE = 128
 
 local call, try, keys, args = redis.call, redis.pcall, KEYS, ARGV
@@ -69,29 +69,34 @@ for before = 0, elements - 1, SLICE do
         if window > 0 then
             local now, text = tonumber(call('TIME')[1]), call('GET', keys[1]) or ''
             local set, last, span = text:byte() == 49 and 1 or 0, tonumber(text:sub(5, 14)), tonumber(text:sub(16, 22))
-            if not (last and span and now <= last and last <= now + lease and window <= span) then
+            if not (last and span and now <= last and last <= now + 2 * lease and window <= span) then
                 local kept, older, older_span = text:byte(3) == 49, tonumber(text:sub(24, 33)), tonumber(text:sub(35, 41))
+                local function must(...)
+                    local reply = not failed and try(...)
+                    if type(reply) == 'table' and reply.err then failed = reply end
+                end
                 if not (last and span and older and older_span) then -- what the sets hold is kept
                     set, kept, last, span, older, older_span = 0, false, now, window, now, window
-                    try('SADD', keys[3], '-')
+                    must('SADD', keys[3], '-')
                 end
-                local latest = now + math.min(60, math.max(lease, span / 64, older_span / 64))
-                if last > latest or older > latest then
-                    behind = math.ceil(math.max(last, older) - now)
+                local latest = math.max(last, older) - now
+                if latest > 2 * math.min(60, math.max(lease, span / 64, older_span / 64)) then
+                    behind = latest
                     last, older = math.min(last, now), math.min(older, now)
                 end
-                local pause = now - last
-                if pause > lease and not kept then
-                    kept, older = true, older + pause
-                elseif pause >= math.max(window, span) or now - older >= math.max(window, older_span) then
+                local pause, is_over = now - last, now - older >= math.max(window, older_span)
+                local is_long, idle = pause > lease and pause >= window / 4, nil
+                if is_long and not kept then
+                    kept, older, idle = true, older + pause, is_over and keys[3 - set]
+                elseif is_over or pause >= math.max(window, span) then
                     set = 1 - set
-                    try('UNLINK', keys[2 + set]) -- this a full server does, too
-                    kept, older, older_span, span = pause > lease, pause > lease and now or last, span, 0
+                    must('UNLINK', keys[2 + set]) -- this a full server does, too
+                    kept, older, older_span, span = is_long, is_long and now or last, span, 0
                 end
                 last, span = math.max(last, now + lease), math.max(span, window)
-                local state = string.format('%d %d %010d %07d %010d %07d', set, kept and 1 or 0, last, span, older, older_span)
-                local changed = try('SET', keys[1], state)
-                if changed.err then failed = changed end
+                must('SET', keys[1], string.format('%d %d %010d %07d %010d %07d',
+                    set, kept and 1 or 0, last, span, older, older_span))
+                if failed and idle then try('UNLINK', idle) end -- full for so long that it was no jump
             end
             current = keys[2 + set]
             local added = try('SADD', current, '-') -- it is there, and stays when all others go

@@ -12,8 +12,8 @@ was first sent may stand twice, as the guarantee says; it is counted, and must b
 Without a dedupe window (--window 0) what a client sends again after a 503 stands twice, as the guarantee says.  What
 nginx repeats by itself would be of the same request: that must not be there twice.
 
-Of each fault the report tells how often it was done and how often its effect was seen; it is wrong when one has had none.
-So it is when bodies never shared a call, or sets never rotated.
+Of each fault the report tells how often it was done and how often its effect was seen; it is wrong when one has had
+none.  So it is when bodies never shared a call, or sets never rotated.
 
   chaos.py [--seconds 60] [--seed N] [--rate BATCHES_PER_SECOND] [--rounds 5] [--window 6]
 """

@@ -16,6 +16,7 @@ SEEN = "{%s}:seen" % STREAM
 SETS = SEEN + ":0", SEEN + ":1"
 RIGHTS = {True: ("evalsha", "xadd", "smismember", "sadd", "get", "time"), False: ("xadd",)}      # with dedupe, without
 CUTS, USED_UP = "cuts of the AOF in a call of several bodies", "streams that were used up"
+PUT_ASIDE = "redis.call('RENAME', KEYS[1], KEYS[2]) redis.call('RPUSH', KEYS[1], 'no')"
 ASIDE = "aside:%s" % STREAM
 
 
@@ -45,8 +46,8 @@ def is_missed(redis, right):
 
 
 def faults_of_redis(stack, answers, lock, proof):
-    """answers(status): how often clients were answered so; lock: on the program's processes; proof: a Counter of more that is
-    to be seen."""
+    """answers(status): how often clients were answered so; lock: on the program's processes; proof: a Counter of more
+    that is to be seen."""
     redis = stack.redis
     dedupes = stack.program.settings["dedupe_window"] != "0"
 
@@ -89,14 +90,11 @@ def faults_of_redis(stack, answers, lock, proof):
         return 1
 
     def change_type(rand):
-        "Redis: a key is a string for a moment, until WRONGTYPE is answered"
+        "Redis: a key is a list for a moment, until WRONGTYPE is answered"
         key = rand.choice((STREAM, SEEN, *SETS) if dedupes else (STREAM,))
         wait_for(lambda: redis("EXISTS", key), "there is " + key)
         with until_refused(redis, "WRONGTYPE"):
-            if key == SEEN:         # a string it is already
-                redis("EVAL", "redis.call('RENAME', KEYS[1], KEYS[2]); redis.call('RPUSH', KEYS[1], 'no')", 2, key, ASIDE)
-            else:
-                redis("EVAL", "redis.call('RENAME', KEYS[1], KEYS[2]); redis.call('SET', KEYS[1], 'no')", 2, key, ASIDE)
+            redis("EVAL", PUT_ASIDE, 2, key, ASIDE)
             time.sleep(rand.uniform(0, 0.3))
         redis("RENAME", ASIDE, key)
         return 1
@@ -115,7 +113,8 @@ def faults_of_redis(stack, answers, lock, proof):
         "Redis: the stream's ids are used up in the middle of a call, then a new stream is begun"
         before, room = answers(503), rand.randint(0, 30)
         redis("XADD", STREAM, "%d-%d" % (LAST_ID, LAST_ID - room), "id", MARK)
-        wait_for(lambda: answers(503) > before and last_id(redis) == b"%d-%d" % (LAST_ID, LAST_ID), "all ids are used")
+        wait_for(lambda: answers(503) > before, "somebody is refused")
+        wait_for(lambda: last_id(redis) == b"%d-%d" % (LAST_ID, LAST_ID), "all ids are used")
         proof[USED_UP] += 1
         redis("RENAME", STREAM, used_up(proof[USED_UP]))
         return 1

@@ -12,7 +12,8 @@ from stack import wait_for
 
 GREETING = {b"CLIENT": b"+OK\r\n", b"ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", b"MULTI": b"+OK\r\n",
             b"EXEC": b"*0\r\n", b"GET": b"$-1\r\n", b"TYPE": b"+none\r\n",
-            b"TIME": b"*2\r\n$1\r\n1\r\n$1\r\n1\r\n", b"SMISMEMBER": b"*1\r\n:0\r\n", b"SADD": b":1\r\n", b"UNLINK": b":1\r\n",
+            b"TIME": b"*2\r\n$1\r\n1\r\n$1\r\n1\r\n", b"SMISMEMBER": b"*1\r\n:0\r\n", b"SADD": b":1\r\n",
+            b"UNLINK": b":1\r\n",
             b"INFO": b"$42\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
 TRIAL = {b"0-0": b"-ERR The ID specified in XADD must be greater than 0-0\r\n", b"return cmsgpack": b":0\r\n",
          b"0" * 40: b"-NOSCRIPT No matching script.\r\n"}     # by the argument that only a trial has
@@ -42,7 +43,7 @@ class LyingRedis:
                 if self.answer is None and int(line[1:]) > STATUSES:
                     return
                 words = [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
-                trial = next((answer for word, answer in TRIAL.items() if any(w.startswith(word) for w in words[1:3])), None)
+                trial = next((a for word, a in TRIAL.items() if any(w.startswith(word) for w in words[1:3])), None)
                 client.sendall(trial or GREETING.get(words[0], self.answer))
 
 
