@@ -247,6 +247,20 @@ def table(rows):
         print("  %-*s %s" % (wide, name, "  ".join("%9s" % c for c in cells)))
 
 
+def tell_breaks(stack):
+    """What nginx says of the webhook's posts that a sender saw fail, and of its connections to the workers."""
+    lines = stack("logs", "--no-color", "nginx").splitlines()
+    told = [x for x in lines if re.search(r"method=POST .* status=5|\[(?:error|crit|alert|emerg)\]", x)]
+    print("nginx on what failed, %d lines%s:" % (len(told), ", the last 60" * (len(told) > 60)))
+    print("\n".join(told[-60:]))
+
+
+def second_passes(stack):
+    """Posts whose first pass ended with a worker that was not reached (@tickstream_again), and the 200s among them."""
+    again = re.findall(r'method=POST .* status=(\d+) upstream_status="[^"]* : ', stack("logs", "--no-color", "nginx"))
+    return len(again), again.count("200")
+
+
 def report(stack, traffic, steps, exits):
     redis = Redis("redis://%s:6379" % stack.address(*stack.containers("redis"), "redis"))
     found = stored(redis, b"wamid.%s." % traffic.run_id.encode())
@@ -254,6 +268,7 @@ def report(stack, traffic, steps, exits):
     doubled = [i for i, n in found.items() if n > 1]
     stray = set(found) - set(traffic.acknowledged) - traffic.unknown
     outcomes = sorted({o for _, o in traffic.ends} - {"200"})
+    again = second_passes(stack)
     print()
     table([["step", "seconds", "200", *("[%d]" % n for n, _ in enumerate(outcomes, 1))]] +
           [[name, "%.1f" % seconds, *(traffic.ends[name, o] for o in ["200"] + outcomes)] for name, seconds in steps])
@@ -263,6 +278,7 @@ def report(stack, traffic, steps, exits):
     table([["posts acknowledged", traffic.count("200")], ["statuses acknowledged", len(traffic.acknowledged)],
            ["  of them after a repeat", sum(n > 1 for n in traffic.acknowledged.values())],
            ["  of them recognised as stored before", traffic.duplicates],
+           ["posts that nginx gave a second pass", again[0]], ["  of them answered 200", again[1]],
            ["lost", len(lost)], ["doubled", len(doubled)],
            ["answers that were not 200", sum(n for (_, o), n in traffic.ends.items() if o != "200")],
            ["statuses of posts without a final answer", len(traffic.unknown)],
@@ -420,6 +436,7 @@ def main():
     except Failure as e:
         print("FAIL: %s" % e)
         with contextlib.suppress(Failure):
+            tell_breaks(stack)
             print(stack("logs", "--no-color", "--tail=20"))
         failed = True
     print("compose-test: %s in %d s" % ("failed" if failed else "passed", time.monotonic() - began))
