@@ -27,7 +27,7 @@ FcgiHead fcgi_read_head(const void *bytes)
     return (FcgiHead){
         .version = head.version,
         .type = head.type,
-        .id = (unsigned)head.requestIdB1 << 8 | head.requestIdB0,
+        .id = (uint16_t)(head.requestIdB1 << 8 | head.requestIdB0),
         .length = (size_t)head.contentLengthB1 << 8 | head.contentLengthB0,
         .padding = head.paddingLength,
     };

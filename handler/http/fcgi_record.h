@@ -7,15 +7,20 @@
 
 #include "base/str.h"
 
+#include <stdint.h>
+
 enum {
     FCGI_HEAD_BYTES = 8,         /* before the content of each record */
     FCGI_END_BYTES = 16,         /* of a whole END_REQUEST record */
     FCGI_CONTENT_BYTES = 0xFFFF, /* at most, of one record */
 };
 
+/* Small enough to be returned in registers. */
 typedef struct {
-    unsigned version, type, id;
-    size_t length, padding; /* of what follows */
+    uint8_t version, type;
+    uint16_t id;
+    uint8_t padding; /* bytes of it, behind the content */
+    size_t length;   /* of the content */
 } FcgiHead;
 
 /* Writes the head of a record without padding, FCGI_HEAD_BYTES; returns where it ends. */
