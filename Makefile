@@ -179,9 +179,18 @@ $(BUILD)/bench-scan: $(BUILD)/tests/bench/bench_scan.o $(BUILD)/tests/bench/benc
 $(BUILD)/bench-decode: $(BUILD)/tests/bench/bench_decode.o $(BUILD)/libcommon.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-.PHONY: bench bench-deps callgrind
-bench: all $(BUILD)/bench-scan ## Compare with nginx + Lua, PHP-FPM, blocking threads and Redis itself
+$(BUILD)/bench-redis: $(BUILD)/tests/bench/bench_redis.o $(BUILD)/libcommon.a
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: bench bench-redis bench-readme bench-deps callgrind
+bench: all $(BUILD)/bench-scan $(BUILD)/bench-redis ## Compare with nginx + Lua, PHP-FPM, blocking threads and Redis itself
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_FLAGS)
+
+bench-redis: $(BUILD)/bench-redis ## Count what a status costs Redis: instructions, bytes of the AOF and of memory
+	$(Q)$(PYTHON) tests/bench/redis_cost.py --build $(BUILD) $(BENCH_FLAGS)
+
+bench-readme: ## Take the results of the last `make bench` into tests/bench and the README
+	$(Q)$(PYTHON) tests/bench/report.py build/bench README.md
 
 bench-deps: ## Install what the comparison needs
 	$(Q)tests/tools/deps.sh build run bench

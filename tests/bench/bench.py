@@ -90,9 +90,9 @@ class Bench:
     def check(self):
         for workload in self.workloads:
             for server in self.servers_of(workload):
-                self.rig.cli("FLUSHALL")
+                self.rig.redis.cli("FLUSHALL")
                 status = servers.post(server, workload)
-                entries = [pairs for _, pairs in self.rig.cli("XRANGE", servers.STREAM, "-", "+")]
+                entries = [pairs for _, pairs in self.rig.redis.cli("XRANGE", servers.STREAM, "-", "+")]
                 if status != 200 or len(entries) != workload.statuses:
                     raise SystemExit("%s, %s: answers %d, %d entries" %
                                      (server.name, workload.title, status, len(entries)))
@@ -133,15 +133,15 @@ class Bench:
 
     def check_stored(self, server, answered, statuses):
         """Redis counts for itself."""
-        stored = self.rig.cli("XLEN", servers.STREAM)
+        stored = self.rig.redis.cli("XLEN", servers.STREAM)
         if stored != answered * statuses:
             raise SystemExit("%s: %d requests with %d statuses answered with 200, %d statuses stored" %
                              (server.name, answered, statuses, stored))
 
     def measure(self, name, server, connections, statuses):
         """The rate, and CPU seconds for 100,000 statuses (or requests without any) of each part."""
-        self.rig.cli("FLUSHALL", "SYNC")
-        parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.rig.redis}.items()}
+        self.rig.redis.cli("FLUSHALL", "SYNC")
+        parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.rig.redis.process}.items()}
         before = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}
         seconds = self.seconds.get((name, server.name), self.opts.seconds)
         result = self.load(server, *self.files[name], 0, seconds, connections)
@@ -154,17 +154,17 @@ class Bench:
 
     def measure_redis(self):
         """Redis alone, with the XADD that a status becomes, as fast as redis-benchmark can send it."""
-        self.rig.cli("FLUSHALL", "SYNC")
+        self.rig.redis.cli("FLUSHALL", "SYNC")
         fields = next(payloads.expected_entries(payloads.webhook(1)))
         words = [w if isinstance(w, str) else json.dumps(w, separators=(",", ":")) for f in fields.items() for w in f]
         words += ["received_at", "1771000100000", "request_id", "0123456789abcdef0123456789abcdef"]
-        done = subprocess.run(["redis-benchmark", "-s", self.rig.redis_socket, "-P", "64", "--csv", "-n",
+        done = subprocess.run(["redis-benchmark", "-s", self.rig.redis.socket, "-P", "64", "--csv", "-n",
                                str(300000 * self.opts.seconds), "XADD", servers.STREAM, "*", *words],
                               capture_output=True, text=True, check=True)
         return {"rate": float(done.stdout.splitlines()[-1].rsplit('","', 7)[1])}
 
     def measure_latency(self, server, rate):
-        self.rig.cli("FLUSHALL", "SYNC")
+        self.rig.redis.cli("FLUSHALL", "SYNC")
         seconds = 2 * self.opts.seconds
         result = self.load(server, *self.files["one"], rate, seconds, CONNECTIONS)
         self.check_stored(server, result["answered"], 1)
@@ -248,7 +248,8 @@ def medians(samples):
 def main():
     opts = options()
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
-    with servers.Rig(opts.build, opts.appendonly) as rig:
+    with servers.Rig(opts.build) as rig:
+        rig.redis.keep(opts.appendonly)
         bench = Bench(opts, rig)
         bench.start()
         bench.check()

@@ -1,4 +1,5 @@
 """The servers that are compared: each an nginx with what stands behind it, all in front of one Redis."""
+import contextlib
 import glob
 import http.client
 import json
@@ -38,33 +39,79 @@ class Server:
         self.name, self.port, self.processes = name, port, processes
 
 
-class Rig:
-    """A private directory with a Redis, the processes started on it, and the programs built for it."""
+class Redis:
+    """A Redis of our own, reached by a socket in its folder."""
 
-    def __init__(self, build, appendonly):
-        self.build, self.tools = build, build.parent / "bench"
-        self.tools.mkdir(parents=True, exist_ok=True)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tickstream-bench-"))
-        self.dir.chmod(0o755)
-        self.children = []
-        self.redis_socket = self.dir / "redis.sock"
-        self.redis = self.start("redis", need("redis-server"), "--port", "0", "--unixsocket", self.redis_socket,
-                                "--unixsocketperm", "777", "--dir", self.dir, "--save", "", "--daemonize", "no",
-                                "--appendonly", "no" if appendonly == "no" else "yes",
-                                "--appendfsync", "everysec" if appendonly == "no" else appendonly)
-        wait_for("Redis", lambda: self.cli("PING") == "PONG")
+    def __init__(self, folder, *command):
+        self.socket = folder / "redis.sock"
+        settings = ("--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "777", "--dir", folder,
+                    "--save", "", "--auto-aof-rewrite-percentage", "0", "--daemonize", "no")
+        with open(folder / "redis.log", "ab") as log:
+            self.process = subprocess.Popen([str(c) for c in (*command, *settings)], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        try:
+            wait_for("Redis", lambda: self.cli("PING") == "PONG")
+        except RuntimeError:
+            stop(self.process)
+            raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *unused):
-        for child in reversed(self.children):
-            child.terminate()
-        for child in self.children:
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
+        stop(self.process)
+
+    def cli(self, *command):
+        out = subprocess.run(["redis-cli", "-s", str(self.socket), "--json", *command],
+                             capture_output=True, text=True, check=False)
+        return json.loads(out.stdout) if out.returncode == 0 else None
+
+    def info(self, section):
+        """The lines of a section of INFO as a dict; redis-cli knows no JSON of it."""
+        lines = subprocess.run(["redis-cli", "-s", str(self.socket), "INFO", section],
+                               capture_output=True, text=True, check=True).stdout.splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def version(self):
+        info = self.info("server")
+        return info.get("valkey_version", info["redis_version"])
+
+    def keep(self, appendfsync):
+        """From now on writes last as appendfsync says; "no": without an append-only file."""
+        if appendfsync != "no":
+            self.cli("CONFIG", "SET", "appendfsync", appendfsync)
+        self.cli("CONFIG", "SET", "appendonly", "no" if appendfsync == "no" else "yes")
+        wait_for("the AOF", self.is_rewritten)
+
+    def is_rewritten(self):
+        info = self.info("persistence")
+        return info["aof_rewrite_in_progress"] == info["aof_rewrite_scheduled"] == "0"
+
+    def aof_bytes(self):
+        """How much has been appended, when all of it is in the file; 0 without one."""
+        def is_written():
+            info = self.info("persistence")
+            return not int(info.get("aof_buffer_length", 0)) and not int(info.get("aof_pending_bio_fsync", 0))
+        wait_for("the AOF", is_written)
+        return int(self.info("persistence").get("aof_current_size", 0))
+
+
+class Rig:
+    """A private directory with a Redis, the processes started on it, and the programs built for it."""
+
+    def __init__(self, build):
+        self.build, self.tools = build, build.parent / "bench"
+        self.tools.mkdir(parents=True, exist_ok=True)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tickstream-bench-"))
+        self.dir.chmod(0o755)
+        self.children = []
+        self.redis = Redis(self.dir, need("redis-server"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        stop(*reversed(self.children), self.redis.process)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def start(self, name, *command, env=None):
@@ -73,11 +120,6 @@ class Rig:
                                  env={**os.environ, **(env or {})})
         self.children.append(child)
         return child
-
-    def cli(self, *command):
-        out = subprocess.run(["redis-cli", "-s", str(self.redis_socket), "--json", *command],
-                             capture_output=True, text=True, check=False)
-        return json.loads(out.stdout) if out.returncode == 0 else None
 
     def compile(self, source, *libraries):
         """A C program of ours; built again when its source is newer."""
@@ -88,6 +130,23 @@ class Rig:
             if done.returncode:
                 raise Absent("cannot compile %s: %s" % (source.name, done.stderr.splitlines()[:1]))
         return target
+
+
+def stop(*processes):
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@contextlib.contextmanager
+def folder():
+    """A private directory, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="tickstream-bench-") as path:
+        yield pathlib.Path(path)
 
 
 def need(program):
@@ -134,7 +193,7 @@ def start_nginx(rig, name, peer=None, modules="", **values):
     subprocess.run([ROOT / "tests/tools/nginx-render.sh", folder, "127.0.0.1:%d" % port,
                     "unix:" + handler_socket(folder)], check=True)
     for file in peer.iterdir() if peer else ():
-        fill(file, folder / file.name, DIR=folder, SOCKET=handler_socket(folder), REDIS=rig.redis_socket, **values)
+        fill(file, folder / file.name, DIR=folder, SOCKET=handler_socket(folder), REDIS=rig.redis.socket, **values)
     child = rig.start(name + "-nginx", need("nginx"), "-p", folder, "-e", folder / "error.log",
                       "-c", folder / "nginx.conf", "-g", modules + "daemon off;")
     wait_listening(name + "'s nginx", child, ("127.0.0.1", port))
@@ -158,7 +217,7 @@ def start_tickstream(rig, name="tickstream", window="0"):
     folder, port, nginx = start_nginx(rig, name)
     handler = start_handler(rig, folder, program, env={
         "TICKSTREAM_LISTEN": "unix:" + handler_socket(folder), "TICKSTREAM_DEDUPE_WINDOW": window,
-        "TICKSTREAM_REDIS_URL": "unix://%s" % rig.redis_socket, "TICKSTREAM_APP_SECRET": payloads.SECRET.decode()})
+        "TICKSTREAM_REDIS_URL": "unix://%s" % rig.redis.socket, "TICKSTREAM_APP_SECRET": payloads.SECRET.decode()})
     return Server(name, port, {"nginx": nginx, "handler": handler})
 
 
@@ -191,7 +250,7 @@ def start_php(rig):
 def start_threads(rig):
     program = rig.compile(HERE / "peers/threads/threads.c", "-lfcgi", "-lhiredis", "-ljansson", "-lpthread")
     folder, port, nginx = start_nginx(rig, "threads", HERE / "peers/threads", KEEP=THREADS // CORES)
-    pool = start_handler(rig, folder, program, handler_socket(folder), rig.redis_socket, THREADS)
+    pool = start_handler(rig, folder, program, handler_socket(folder), rig.redis.socket, THREADS)
     return Server("threads", port, {"nginx": nginx, "handler": pool})
 
 
