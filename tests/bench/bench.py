@@ -15,18 +15,29 @@ import subprocess
 import sys
 
 import payloads
+import redis_cost
 import report
 import servers
 
 CONNECTIONS = 64
-FILE_BYTES = 800 << 20
+FILE_BYTES, PROBE_BYTES = 800 << 20, 64 << 20
 REPEATED = 32      # requests of a file whose ids may come again
-SPARE = 2          # ids for this many times what dedupe was seen to need
-STARTERS = {"tickstream": servers.start_tickstream, "dedupe": servers.start_dedupe, "lua": servers.start_lua,
-            "php": servers.start_php, "threads": servers.start_threads}
+SPARE = 2          # ids for this many times what was seen to be stored of them
+STARTERS = {"dedupe": servers.start_dedupe, "tickstream": servers.start_tickstream, "lua": servers.start_lua,
+            "lua-dedupe": servers.start_lua_dedupe, "php": servers.start_php,
+            "php-dedupe": servers.start_php_dedupe, "threads": servers.start_threads}
 SERVERS = *STARTERS, "floor", "redis"
 WORKLOADS = "one", "sample", "hundred", "thousand", "xml", "form", "latency"
-LATENCY = ("lua", ("tickstream", "dedupe", "lua")), ("php", ("tickstream", "php"))
+DEDUPING = "dedupe", "lua-dedupe", "php-dedupe"
+OURS = "dedupe", "tickstream"
+WITHOUT_KEYS = "dedupe", "tickstream", "lua", "php", "threads"
+# What is measured with which appendfsync; "no" is without an append-only file.
+PLAN = {"always": {"one": STARTERS, "sample": STARTERS, "hundred": STARTERS, "thousand": OURS},
+        "everysec": {name: ("dedupe", "lua", "lua-dedupe", "php", "php-dedupe") for name in ("one", "sample", "hundred")},
+        # The peers read JSON only, and so the other formats are compared with Tickstream's own JSON.
+        "no": {"one": WITHOUT_KEYS, "sample": WITHOUT_KEYS, "hundred": WITHOUT_KEYS, "thousand": OURS,
+               "xml": ("tickstream",), "form": ("tickstream",)}}
+LATENCY = ("lua", ("dedupe", "lua", "lua-dedupe")), ("php", ("dedupe", "php", "php-dedupe"))
 
 
 def options():
@@ -36,16 +47,17 @@ def options():
     p.add_argument("--out", type=pathlib.Path, metavar="DIR", help="for results.json, .svg and .md (build/bench)")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seconds", type=int, default=2, help="of each measurement")
-    p.add_argument("--quick", action="store_true", help="one round of short ones: under a minute")
+    p.add_argument("--quick", action="store_true", help="one round of short ones")
     p.add_argument("--only", default="", metavar="NAMES",
                    help="with commas, of %s and of %s" % (" ".join(SERVERS), " ".join(WORKLOADS)))
-    p.add_argument("--appendonly", choices=("no", "everysec", "always"), default="no", help="of Redis (no)")
+    p.add_argument("--appendonly", choices=PLAN, help="of Redis, this one alone (all)")
     opts = p.parse_args()
     opts.build = opts.build.resolve()
     opts.out = opts.out or opts.build.parent / "bench"
     opts.only = set(filter(None, opts.only.split(",")))
     if opts.only - {*SERVERS, *WORKLOADS}:
         p.error("--only: unknown %s" % ", ".join(opts.only - {*SERVERS, *WORKLOADS}))
+    opts.appendonly = [opts.appendonly] if opts.appendonly else list(PLAN)
     if opts.quick:
         opts.rounds, opts.seconds = 1, 1
     return opts
@@ -60,10 +72,10 @@ def run_json(command):
 
 
 class Bench:
-    """What is running, the files of requests, and the samples of each (workload, server)."""
+    """What is running, the files of requests, and the samples of each (appendonly, workload, server)."""
 
     def __init__(self, opts, rig):
-        self.opts, self.rig = opts, rig
+        self.opts, self.rig, self.redis = opts, rig, rig.redis
         self.servers, self.files, self.seconds, self.samples, self.latencies = {}, {}, {}, {}, {}
         self.workloads = [w for w in payloads.workloads() if self.wanted(w.name, WORKLOADS)]
 
@@ -80,24 +92,31 @@ class Bench:
                 except servers.Absent as missing:
                     print("skipped: %s, no %s" % (report.TITLES[name], missing))
 
-    def servers_of(self, workload):
-        """The peers read JSON only, and so the other formats are compared with Tickstream's own JSON."""
-        names = self.servers if workload.is_json() else self.servers.keys() & {"tickstream"}
-        return [self.servers[name] for name in names]
+    def servers_of(self, workload, appendonly=None):
+        """Those that are measured with it, with one appendonly or any."""
+        plans = [PLAN[appendonly]] if appendonly else [PLAN[a] for a in self.opts.appendonly]
+        return [server for name, server in self.servers.items()
+                if any(name in plan.get(workload.name, ()) for plan in plans)]
 
     # Is it the same work?
 
     def check(self):
         for workload in self.workloads:
             for server in self.servers_of(workload):
-                self.rig.redis.cli("FLUSHALL")
-                status = servers.post(server, workload)
-                entries = [pairs for _, pairs in self.rig.redis.cli("XRANGE", servers.STREAM, "-", "+")]
-                if status != 200 or len(entries) != workload.statuses:
-                    raise SystemExit("%s, %s: answers %d, %d entries" %
-                                     (server.name, workload.title, status, len(entries)))
+                self.redis.cli("FLUSHALL")
+                entries = self.post(server, workload, workload.statuses)
                 if workload.is_json():
                     check_entries(server, entries, payloads.expected_entries(payloads.numbered(workload, 0)))
+                if server.name in DEDUPING:
+                    self.post(server, workload, workload.statuses)
+
+    def post(self, server, workload, stored):
+        """The entries that are there after another first request, as many as there must be."""
+        status = servers.post(server, workload)
+        entries = [pairs for _, pairs in self.redis.cli("XRANGE", servers.STREAM, "-", "+")]
+        if status != 200 or len(entries) != stored:
+            raise SystemExit("%s, %s: answers %d, %d entries" % (server.name, workload.title, status, len(entries)))
+        return entries
 
     # The requests
 
@@ -107,19 +126,25 @@ class Bench:
         for workload in self.workloads:
             file = self.rig.dir / (workload.name + ".requests")
             size = payloads.write_requests(file, workload, REPEATED)
-            if workload.is_json() and "dedupe" in self.servers:
-                size = self.write_unique(file, size, workload)
+            deduping = [server for server in self.servers_of(workload) if server.name in DEDUPING]
+            if deduping:
+                self.write_unique(file, size, workload, deduping)
             self.files[workload.name] = file, size
         file = self.rig.dir / "livez.request"
         self.files["floor"] = file, payloads.write_get(file, "/livez")
 
-    def write_unique(self, file, size, workload):
-        rate = self.load(self.servers["dedupe"], file, size, 0, 1, workload.connections)["measured"]
+    def write_unique(self, file, size, workload, deduping):
+        """At their fastest, without an append-only file, for the fastest of them."""
+        payloads.write_requests(file, workload, PROBE_BYTES // size)
+        rate = 0
+        for server in deduping:
+            self.redis.clear()
+            rate = max(rate, self.load(server, file, size, 0, 1, workload.connections)["measured"])
         seconds = min(self.opts.seconds, int(FILE_BYTES / size / (SPARE * rate)))
         if not seconds:
             raise SystemExit("%s: %d/s are too many for a file of %d MiB" % (workload.title, rate, FILE_BYTES >> 20))
-        self.seconds[workload.name, "dedupe"] = seconds
-        return payloads.write_requests(file, workload, max(REPEATED, int(SPARE * rate * seconds)))
+        self.seconds[workload.name] = seconds
+        payloads.write_requests(file, workload, max(REPEATED, int(SPARE * rate * seconds)))
 
     # One measurement each
 
@@ -131,69 +156,88 @@ class Bench:
             raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
         return result
 
-    def check_stored(self, server, answered, statuses):
+    def check_stored(self, server, result, statuses):
         """Redis counts for itself."""
-        stored = self.rig.redis.cli("XLEN", servers.STREAM)
-        if stored != answered * statuses:
+        if server.name in DEDUPING and statuses and result["repeated"]:
+            raise SystemExit("%s: %d requests came twice" % (server.name, result["repeated"]))
+        stored = self.redis.cli("XLEN", servers.STREAM)
+        if stored != result["answered"] * statuses:
             raise SystemExit("%s: %d requests with %d statuses answered with 200, %d statuses stored" %
-                             (server.name, answered, statuses, stored))
+                             (server.name, result["answered"], statuses, stored))
 
     def measure(self, name, server, connections, statuses):
-        """The rate, and CPU seconds for 100,000 statuses (or requests without any) of each part."""
-        self.rig.redis.cli("FLUSHALL", "SYNC")
-        parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.rig.redis.process}.items()}
-        before = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}
-        seconds = self.seconds.get((name, server.name), self.opts.seconds)
+        """The rate; CPU seconds for 100,000 statuses (or requests without any) of all servers and of each part;
+        bytes that a status takes in the append-only file, and in memory when only it is remembered."""
+        self.redis.clear()
+        parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.redis.process}.items()}
+        before, size = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}, self.redis.aof_bytes()
+        seconds = self.seconds.get(name, self.opts.seconds) if server.name in DEDUPING else self.opts.seconds
         result = self.load(server, *self.files[name], 0, seconds, connections)
         used = {role: servers.cpu_seconds(pids) - before[role] for role, pids in parts.items()}
-        if server.name == "dedupe" and result["repeated"]:
-            raise SystemExit("%s, %s: %d requests came twice" % (server.name, name, result["repeated"]))
-        self.check_stored(server, result["answered"], statuses)
-        per = 1e5 / (result["answered"] * max(statuses, 1))
-        return {"rate": result["measured"] / seconds, **{role: seconds * per for role, seconds in used.items()}}
+        self.check_stored(server, result, statuses)
+        count = result["answered"] * max(statuses, 1)
+        return {"rate": result["measured"] / seconds, "cpu": sum(used.values()) * 1e5 / count,
+                **{role: seconds * 1e5 / count for role, seconds in used.items()},
+                "aof": (self.redis.aof_bytes() - size) / count, "remembered": self.remembered() / count}
+
+    def remembered(self):
+        """Bytes of all that is stored beside the entries."""
+        self.redis.cli("DEL", servers.STREAM)
+        used = self.redis.used_memory()
+        self.redis.cli("FLUSHALL", "SYNC")
+        return used - self.redis.used_memory()
 
     def measure_redis(self):
         """Redis alone, with the XADD that a status becomes, as fast as redis-benchmark can send it."""
-        self.rig.redis.cli("FLUSHALL", "SYNC")
+        self.redis.clear()
         fields = next(payloads.expected_entries(payloads.webhook(1)))
         words = [w if isinstance(w, str) else json.dumps(w, separators=(",", ":")) for f in fields.items() for w in f]
         words += ["received_at", "1771000100000", "request_id", "0123456789abcdef0123456789abcdef"]
-        done = subprocess.run(["redis-benchmark", "-s", self.rig.redis.socket, "-P", "64", "--csv", "-n",
+        done = subprocess.run(["redis-benchmark", "-s", self.redis.socket, "-P", "64", "--csv", "-n",
                                str(300000 * self.opts.seconds), "XADD", servers.STREAM, "*", *words],
                               capture_output=True, text=True, check=True)
         return {"rate": float(done.stdout.splitlines()[-1].rsplit('","', 7)[1])}
 
     def measure_latency(self, server, rate):
-        self.rig.redis.cli("FLUSHALL", "SYNC")
+        self.redis.clear()
         seconds = 2 * self.opts.seconds
         result = self.load(server, *self.files["one"], rate, seconds, CONNECTIONS)
-        self.check_stored(server, result["answered"], 1)
+        self.check_stored(server, result, 1)
         return {k: result[k] / 1000 for k in ("p50", "p99", "p99.9", "max")}
 
     # The rounds
 
     def rounds(self):
         for number in range(self.opts.rounds):
-            for workload in self.workloads:
-                for server in rotated(self.servers_of(workload), number):
-                    self.add(workload.name, server.name,
-                             self.measure(workload.name, server, workload.connections, workload.statuses))
-            if "tickstream" in self.servers and self.wanted("floor", SERVERS):
-                self.add("floor", "floor", self.measure("floor", self.servers["tickstream"], CONNECTIONS, 0))
-            if self.wanted("redis", SERVERS):
-                self.add("redis", "redis", self.measure_redis())
+            for appendonly in self.opts.appendonly:
+                self.redis.keep(appendonly)
+                self.round(number, appendonly)
             print("round %d of %d" % (number + 1, self.opts.rounds), file=sys.stderr)
 
-    def add(self, workload, server, sample):
-        self.samples.setdefault((workload, server), []).append(sample)
+    def round(self, number, appendonly):
+        for workload in self.workloads:
+            for server in rotated(self.servers_of(workload, appendonly), number):
+                self.add(appendonly, workload.name, server.name,
+                         self.measure(workload.name, server, workload.connections, workload.statuses))
+        if appendonly != "no":
+            return
+        if "tickstream" in self.servers and self.wanted("floor", SERVERS):
+            self.add("no", "floor", "floor", self.measure("floor", self.servers["tickstream"], CONNECTIONS, 0))
+        if self.wanted("redis", SERVERS):
+            self.add("no", "redis", "redis", self.measure_redis())
+
+    def add(self, appendonly, workload, server, sample):
+        self.samples.setdefault((appendonly, workload, server), []).append(sample)
 
     def latency(self):
         """At half of what a peer can do at most: the same fixed rate for it and for Tickstream."""
+        appendonly = self.opts.appendonly[0]
+        self.redis.keep(appendonly)
         for peer, names in LATENCY:
-            if ("one", peer) not in self.samples or not self.wanted("latency", WORKLOADS):
+            if (appendonly, "one", peer) not in self.samples or not self.wanted("latency", WORKLOADS):
                 continue
-            rate = int(statistics.median(s["rate"] for s in self.samples["one", peer]) / 2)
-            for number in range(min(self.opts.rounds, 3)):
+            rate = int(statistics.median(s["rate"] for s in self.samples[appendonly, "one", peer]) / 2)
+            for number in range(self.opts.rounds):
                 for name in rotated([n for n in names if n in self.servers], number):
                     sample = self.measure_latency(self.servers[name], rate)
                     self.latencies.setdefault((peer, rate, name), []).append(sample)
@@ -206,12 +250,13 @@ class Bench:
         """Everything that is reported, as it stands in results.json."""
         statuses = {w.name: w.statuses for w in self.workloads}
         return {"machine": servers.machine(),
-                "options": {"rounds": self.opts.rounds, "seconds": self.opts.seconds,
-                            "appendonly": self.opts.appendonly},
-                "throughput": [{"workload": workload, "server": server, "statuses": statuses.get(workload, 1),
-                                "samples": [s["rate"] for s in samples], **medians(samples)}
-                               for (workload, server), samples in self.samples.items()],
-                "latency": [{"peer": peer, "rate": rate, "server": server, **medians(samples)}
+                "options": {"rounds": self.opts.rounds, "seconds": self.opts.seconds},
+                "throughput": [{"appendonly": appendonly, "workload": workload, "server": server,
+                                "statuses": statuses.get(workload, 1), "samples": [s["rate"] for s in samples],
+                                **medians(samples)}
+                               for (appendonly, workload, server), samples in self.samples.items()],
+                "latency": [{"appendonly": self.opts.appendonly[0], "peer": peer, "rate": rate, "server": server,
+                             "samples": [s["p99"] for s in samples], **medians(samples)}
                             for (peer, rate, server), samples in self.latencies.items()],
                 "memory": self.memory(),
                 "scanner": self.scanner()}
@@ -245,11 +290,19 @@ def medians(samples):
     return {figure: statistics.median(s[figure] for s in samples) for figure in samples[0]}
 
 
+def write(results, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (folder / "results.svg").write_text(report.svg(results), encoding="utf-8")
+    (folder / "results.md").write_text(report.text(results) + "\n", encoding="utf-8")
+    print(report.text(results))
+    print("written: %s/results.json, .svg, .md" % folder)
+
+
 def main():
     opts = options()
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
     with servers.Rig(opts.build) as rig:
-        rig.redis.keep(opts.appendonly)
         bench = Bench(opts, rig)
         bench.start()
         bench.check()
@@ -257,12 +310,8 @@ def main():
         bench.rounds()
         bench.latency()
         results = bench.results()
-    opts.out.mkdir(parents=True, exist_ok=True)
-    (opts.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (opts.out / "results.svg").write_text(report.svg(results), encoding="utf-8")
-    (opts.out / "results.md").write_text(report.text(results) + "\n", encoding="utf-8")
-    print(report.text(results))
-    print("written: %s/results.json, .svg, .md" % opts.out)
+    results["redis_cost"] = redis_cost.headline(opts.build, opts.quick)
+    write(results, opts.out)
 
 
 if __name__ == "__main__":

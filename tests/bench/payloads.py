@@ -43,10 +43,11 @@ def webhook(count):
 
 
 def sample():
-    """The API page's eight statuses; their number stands in the ids of the entries."""
+    """The API page's eight statuses, which are equal there, each with an id of its own."""
     payload = json.loads((DATA / "json/json-sample.json").read_bytes())
-    for entry in payload["entry"]:
-        entry["id"] = "sample " + SERIAL.decode()
+    statuses = (s for entry in payload["entry"] for change in entry["changes"] for s in change["value"]["statuses"])
+    for number, s in enumerate(statuses):
+        s["id"] = "sample %d %s" % (number, SERIAL.decode())
     return payload
 
 

@@ -131,33 +131,41 @@ def measure(redis, window, case, vary):
 
 def compare(opts, aof, vary, cases):
     """For each case: what a status costs plain and with dedupe."""
-    with servers.folder() as folder, \
+    with servers.private_folder() as folder, \
             Counted(opts.build / "bench-redis", folder, *opts.redis, *AOF[aof], "--hz", "1") as redis:
         return [{"aof": aof, "case": name, "vary": vary, "version": redis.version(),
                  "plain": measure(redis, "0", CASES[name], vary),
                  "dedupe": measure(redis, DAY, CASES[name], vary)} for name in cases]
 
 
-def used_memory(redis):
-    """Without the entries."""
+def publish_and_trim(redis, count):
+    redis.publish(DAY, LARGE, count, "1")
     redis.cli("DEL", servers.STREAM)
-    return int(redis.info("memory")["used_memory"])
 
 
 def memory(opts):
     """Bytes that a remembered status takes: of all that Redis has, and of the sets by themselves."""
-    with servers.folder() as folder, Redis(opts.build / "bench-redis", folder, *opts.redis, *AOF["no"]) as redis:
-        redis.publish(DAY, LARGE, 1, "1")
-        base, published, rows = used_memory(redis), 0, []
+    with servers.private_folder() as folder, Redis(opts.build / "bench-redis", folder, *opts.redis, *AOF["no"]) as redis:
+        publish_and_trim(redis, 1)
+        base, published, rows = redis.used_memory(), 0, []
         for label, members in MEMBERS.items():
             while published < members:
-                redis.publish(DAY, LARGE, CHUNK, "1")
-                redis.cli("DEL", servers.STREAM)
+                publish_and_trim(redis, CHUNK)
                 published += CHUNK
             sets = [redis.cli("MEMORY", "USAGE", key, "SAMPLES", "0") for key in redis.sets()]
-            rows.append({"members": label, "version": redis.version(), "bytes": (used_memory(redis) - base) / members,
+            rows.append({"members": label, "version": redis.version(), "bytes": (redis.used_memory() - base) / members,
                          "sets": sum(sets) / members if sets else None})
         return rows
+
+
+def headline(build, quick):
+    """What the report shows of it; None where callgrind is missing."""
+    opts = argparse.Namespace(build=build, redis=[servers.need("redis-server")])
+    try:
+        return {"counts": compare(opts, "everysec", "1", HEADLINE), "memory": [] if quick else memory(opts)}
+    except servers.Absent as missing:
+        print("skipped: what a status costs Redis, no %s" % missing)
+        return None
 
 
 # Told

@@ -25,6 +25,7 @@ MODULES = pathlib.Path("/usr/lib/nginx/modules")
 # holds a child: 56 of 64 senders were still without an answer ten seconds after the measurement.
 PHP_CHILDREN = 8
 THREADS = 128  # more than connections, each of which, kept, occupies one
+AOF_LONG = 64 << 20
 HINT = " (make bench-deps installs it)"
 
 
@@ -84,8 +85,10 @@ class Redis:
         wait_for("the AOF", self.is_rewritten)
 
     def is_rewritten(self):
+        """And what it was before is gone: of one there are a base, what was appended since, and their list."""
         info = self.info("persistence")
-        return info["aof_rewrite_in_progress"] == info["aof_rewrite_scheduled"] == "0"
+        files = list((self.socket.parent / "appendonlydir").glob("*"))
+        return info["aof_rewrite_in_progress"] == info["aof_rewrite_scheduled"] == "0" and len(files) <= 3
 
     def aof_bytes(self):
         """How much has been appended, when all of it is in the file; 0 without one."""
@@ -94,6 +97,16 @@ class Redis:
             return not int(info.get("aof_buffer_length", 0)) and not int(info.get("aof_pending_bio_fsync", 0))
         wait_for("the AOF", is_written)
         return int(self.info("persistence").get("aof_current_size", 0))
+
+    def used_memory(self):
+        return int(self.info("memory")["used_memory"])
+
+    def clear(self):
+        """Nothing is stored, and a long append-only file makes room for a new one."""
+        self.cli("FLUSHALL", "SYNC")
+        if self.aof_bytes() > AOF_LONG:
+            self.cli("BGREWRITEAOF")
+            wait_for("the AOF", self.is_rewritten)
 
 
 class Rig:
@@ -143,7 +156,7 @@ def stop(*processes):
 
 
 @contextlib.contextmanager
-def folder():
+def private_folder():
     """A private directory, for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix="tickstream-bench-") as path:
         yield pathlib.Path(path)
@@ -225,26 +238,34 @@ def start_dedupe(rig):
     return start_tickstream(rig, "dedupe", "24h")
 
 
-def start_lua(rig):
+def start_lua(rig, name="lua", dedupe=0):
     for wanted in *(MODULES / m for m in LUA_MODULES), pathlib.Path("/usr/share/lua/5.1/nginx/redis.lua"):
         if not wanted.exists():
             raise Absent("%s%s" % (wanted, HINT))
     if not glob.glob("/usr/lib/*/lua/5.1/cjson.so"):
         raise Absent("lua-cjson" + HINT)
     load = "".join("load_module %s/%s;" % (MODULES, m) for m in LUA_MODULES)
-    _, port, nginx = start_nginx(rig, "lua", HERE / "peers/lua", load)
-    return Server("lua", port, {"nginx": nginx})
+    _, port, nginx = start_nginx(rig, name, HERE / "peers/lua", load, DEDUPE=dedupe)
+    return Server(name, port, {"nginx": nginx})
 
 
-def start_php(rig):
+def start_lua_dedupe(rig):
+    return start_lua(rig, "lua-dedupe", 1)
+
+
+def start_php(rig, name="php", dedupe=0):
     fpm = sorted(glob.glob("/usr/sbin/php-fpm*"))
     if not fpm or not glob.glob("/usr/lib/php/*/redis.so"):
         raise Absent(("php-redis" if fpm else "php-fpm") + HINT)
     root = os.geteuid() == 0
-    folder, port, nginx = start_nginx(rig, "php", HERE / "peers/php", CHILDREN=PHP_CHILDREN,
+    folder, port, nginx = start_nginx(rig, name, HERE / "peers/php", CHILDREN=PHP_CHILDREN, DEDUPE=dedupe,
                                       USER="user = root" if root else "")
     pool = start_handler(rig, folder, fpm[-1], "-y", folder / "php-fpm.conf", *(["-R"] if root else []))
-    return Server("php", port, {"nginx": nginx, "handler": pool})
+    return Server(name, port, {"nginx": nginx, "handler": pool})
+
+
+def start_php_dedupe(rig):
+    return start_php(rig, "php-dedupe", 1)
 
 
 def start_threads(rig):

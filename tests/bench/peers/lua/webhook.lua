@@ -1,4 +1,6 @@
--- nginx + Lua: decode, one XADD for each status in one pipeline, answer after the replies.
+-- nginx + Lua: decode, one XADD for each status in one pipeline, answer after the replies. With $dedupe a pipeline before
+-- it takes a key for each status, and only those that were not there yet are appended: as it is usually written. (What
+-- fails in between is lost, since the sender's repeats are taken for known then.)
 local cjson = require "cjson.safe"
 local redis = require "nginx.redis"
 
@@ -25,20 +27,41 @@ local function extra(status)
     return rest and cjson.encode(rest) or "{}"
 end
 
-local function append(red, payload, entry, change, now, request_id)
+local function set_keys(red, payload)
+    red:init_pipeline()
+    for _, entry in ipairs(payload.entry) do
+        for _, change in ipairs(entry.changes) do
+            for _, s in ipairs(change.value.statuses) do
+                red:set("seen:" .. text(s.id) .. ":" .. text(s.status), "1", "EX", 86400, "NX")
+            end
+        end
+    end
+    return red:commit_pipeline()
+end
+
+-- Appends those whose key was set, or all if there are no keys; number is how many came before.
+local function append(red, payload, entry, change, now, request_id, keys, number)
     local value = change.value
     local metadata = value.metadata or {}
-    for _, s in ipairs(value.statuses) do
-        red:xadd("whatsapp:statuses", "*", "id", text(s.id), "status", text(s.status),
-            "timestamp", text(s.timestamp), "recipient_id", text(s.recipient_id),
-            "phone_number_id", text(metadata.phone_number_id),
-            "display_phone_number", text(metadata.display_phone_number),
-            "entry_id", text(entry.id), "field", text(change.field),
-            "messaging_product", text(value.messaging_product), "object", text(payload.object),
-            "errors", json_array(s.errors), "extra", extra(s),
-            "received_at", now, "request_id", request_id)
+    for i, s in ipairs(value.statuses) do
+        if not keys or keys[number + i] == "OK" then
+            red:xadd("whatsapp:statuses", "*", "id", text(s.id), "status", text(s.status),
+                "timestamp", text(s.timestamp), "recipient_id", text(s.recipient_id),
+                "phone_number_id", text(metadata.phone_number_id),
+                "display_phone_number", text(metadata.display_phone_number),
+                "entry_id", text(entry.id), "field", text(change.field),
+                "messaging_product", text(value.messaging_product), "object", text(payload.object),
+                "errors", json_array(s.errors), "extra", extra(s),
+                "received_at", now, "request_id", request_id)
+        end
     end
     return #value.statuses
+end
+
+local function failed(replies)
+    for _, reply in ipairs(replies) do
+        if type(reply) == "table" then return true end
+    end
 end
 
 local function post()
@@ -49,19 +72,21 @@ local function post()
     local red, count = redis:new(), 0
     red:set_timeout(10000)
     if not red:connect(ngx.var.redis) then return ngx.exit(503) end
+    local keys
+    if ngx.var.dedupe == "1" then
+        keys = set_keys(red, payload)
+        if not keys or failed(keys) then return ngx.exit(503) end
+    end
     red:init_pipeline()
     for _, entry in ipairs(payload.entry) do
         for _, change in ipairs(entry.changes) do
-            count = count + append(red, payload, entry, change, now, request_id)
+            count = count + append(red, payload, entry, change, now, request_id, keys, count)
         end
     end
     local replies = red:commit_pipeline()
-    if not replies then return ngx.exit(503) end
-    for _, reply in ipairs(replies) do
-        if type(reply) == "table" then return ngx.exit(503) end
-    end
+    if not replies or failed(replies) then return ngx.exit(503) end
     red:set_keepalive(60000, 64)
-    ngx.print('{"accepted":', count, ',"duplicates":0,"quarantined":0,"ignored":0}')
+    ngx.print('{"accepted":', #replies, ',"duplicates":', count - #replies, ',"quarantined":0,"ignored":0}')
 end
 
 return { post = post }

@@ -1,4 +1,6 @@
-<?php // PHP-FPM + phpredis: decode, one XADD for each status in one pipeline, answer after the replies.
+<?php // PHP-FPM + phpredis: decode, one XADD for each status in one pipeline, answer after the replies. With DEDUPE
+// a pipeline before it takes a key for each status, and only those that were not there yet are appended: as it is usually
+// written. (What fails in between is lost, since the sender's repeats are taken for known then.)
 const FIELDS = ['id' => 1, 'status' => 1, 'timestamp' => 1, 'recipient_id' => 1, 'errors' => 1];
 
 $payload = json_decode(file_get_contents('php://input'), true);
@@ -9,11 +11,31 @@ if (!is_array($payload)) {
 $redis = new Redis();
 $redis->pconnect($_SERVER['REDIS_SOCKET']);
 $now = (int) (microtime(true) * 1000);
+$keys = null;
+if ($_SERVER['DEDUPE'] === '1') {
+    $pipe = $redis->pipeline();
+    foreach ($payload['entry'] as $entry) {
+        foreach ($entry['changes'] as $change) {
+            foreach ($change['value']['statuses'] as $s) {
+                $pipe->set('seen:' . ($s['id'] ?? '') . ':' . ($s['status'] ?? ''), '1', ['nx', 'ex' => 86400]);
+            }
+        }
+    }
+    $keys = $pipe->exec();
+    if ($keys === false || $redis->getLastError() !== null) {
+        http_response_code(503);
+        exit;
+    }
+}
+$count = 0;
 $pipe = $redis->pipeline();
 foreach ($payload['entry'] as $entry) {
     foreach ($entry['changes'] as $change) {
         $value = $change['value'];
         foreach ($value['statuses'] as $s) {
+            if ($keys !== null && !$keys[$count++]) {
+                continue;
+            }
             $extra = array_diff_key($s, FIELDS);
             $pipe->xAdd('whatsapp:statuses', '*', [
                 'id' => $s['id'] ?? '', 'status' => $s['status'] ?? '',
@@ -34,4 +56,5 @@ if ($replies === false || in_array(false, $replies, true)) {
     exit;
 }
 header('Content-Type: application/json');
-echo '{"accepted":', count($replies), ',"duplicates":0,"quarantined":0,"ignored":0}';
+$duplicates = $keys === null ? 0 : $count - count($replies);
+echo '{"accepted":', count($replies), ',"duplicates":', $duplicates, ',"quarantined":0,"ignored":0}';
