@@ -22,6 +22,7 @@ import servers
 CONNECTIONS = 64
 FILE_BYTES, PROBE_BYTES = 800 << 20, 64 << 20
 REPEATED = 32      # requests of a file whose ids may come again
+WARM_UP = 1        # seconds of load.c at a fixed rate
 SPARE = 2          # ids for this many times what was seen to be stored of them
 STARTERS = {"dedupe": servers.start_dedupe, "tickstream": servers.start_tickstream, "lua": servers.start_lua,
             "lua-dedupe": servers.start_lua_dedupe, "php": servers.start_php,
@@ -33,7 +34,7 @@ OURS = "dedupe", "tickstream"
 WITHOUT_KEYS = "dedupe", "tickstream", "lua", "php", "threads"
 # What is measured with which appendfsync; "no" is without an append-only file.
 PLAN = {"always": {"one": STARTERS, "sample": STARTERS, "hundred": STARTERS, "thousand": OURS},
-        "everysec": {name: ("dedupe", "lua", "lua-dedupe", "php", "php-dedupe") for name in ("one", "sample", "hundred")},
+        "everysec": dict.fromkeys(("one", "sample", "hundred"), ("dedupe", "lua", "lua-dedupe", "php", "php-dedupe")),
         # The peers read JSON only, and so the other formats are compared with Tickstream's own JSON.
         "no": {"one": WITHOUT_KEYS, "sample": WITHOUT_KEYS, "hundred": WITHOUT_KEYS, "thousand": OURS,
                "xml": ("tickstream",), "form": ("tickstream",)}}
@@ -76,7 +77,7 @@ class Bench:
 
     def __init__(self, opts, rig):
         self.opts, self.rig, self.redis = opts, rig, rig.redis
-        self.servers, self.files, self.seconds, self.samples, self.latencies = {}, {}, {}, {}, {}
+        self.servers, self.files, self.samples, self.latencies = {}, {}, {}, {}
         self.workloads = [w for w in payloads.workloads() if self.wanted(w.name, WORKLOADS)]
 
     def wanted(self, name, group):
@@ -122,7 +123,7 @@ class Bench:
 
     def prepare(self):
         """With dedupe on no id may come twice, since a repeat is cheaper than a new one: enough requests for a
-        measurement, or a shorter one.  All servers get the same file."""
+        measurement, or else a shorter one.  All servers get the same file."""
         for workload in self.workloads:
             file = self.rig.dir / (workload.name + ".requests")
             size = payloads.write_requests(file, workload, REPEATED)
@@ -139,19 +140,18 @@ class Bench:
         rate = 0
         for server in deduping:
             self.redis.clear()
-            rate = max(rate, self.load(server, file, size, 0, 1, workload.connections)["measured"])
-        seconds = min(self.opts.seconds, int(FILE_BYTES / size / (SPARE * rate)))
-        if not seconds:
-            raise SystemExit("%s: %d/s are too many for a file of %d MiB" % (workload.title, rate, FILE_BYTES >> 20))
-        self.seconds[workload.name] = seconds
-        payloads.write_requests(file, workload, max(REPEATED, int(SPARE * rate * seconds)))
+            result = self.load(server, file, size, 0, 1, workload.connections)
+            rate = max(rate, result["measured"] / result["seconds"])
+        count = min(FILE_BYTES // size, int(SPARE * rate * self.opts.seconds))
+        payloads.write_requests(file, workload, max(REPEATED, count))
 
     # One measurement each
 
     def load(self, server, file, size, rate, seconds, connections):
-        """What load.c counted; with a rate of 0 each connection sends as soon as it has its answer."""
-        client = self.rig.compile(servers.HERE / "load.c")
-        result = run_json([client, server.port, file, size, rate, seconds, connections])
+        """What load.c counted; with a rate of 0 each connection sends as soon as it has its answer, and one with
+        dedupe gets no request twice."""
+        client, once = self.rig.compile(servers.HERE / "load.c"), ["once"] * (server.name in DEDUPING)
+        result = run_json([client, server.port, file, size, rate, seconds, connections, *once])
         if result["refused"] or result["broken"] or result["answered"] < result["due"]:
             raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
         return result
@@ -171,14 +171,16 @@ class Bench:
         self.redis.clear()
         parts = {role: servers.tree(p.pid) for role, p in {**server.processes, "redis": self.redis.process}.items()}
         before, size = {role: servers.cpu_seconds(pids) for role, pids in parts.items()}, self.redis.aof_bytes()
-        seconds = self.seconds.get(name, self.opts.seconds) if server.name in DEDUPING else self.opts.seconds
-        result = self.load(server, *self.files[name], 0, seconds, connections)
+        result = self.load(server, *self.files[name], 0, self.opts.seconds, connections)
         used = {role: servers.cpu_seconds(pids) - before[role] for role, pids in parts.items()}
         self.check_stored(server, result, statuses)
         count = result["answered"] * max(statuses, 1)
-        return {"rate": result["measured"] / seconds, "cpu": sum(used.values()) * 1e5 / count,
-                **{role: seconds * 1e5 / count for role, seconds in used.items()},
-                "aof": (self.redis.aof_bytes() - size) / count, "remembered": self.remembered() / count}
+        sample = {"rate": result["measured"] / result["seconds"], "cpu": sum(used.values()) * 1e5 / count,
+                  **{role: seconds * 1e5 / count for role, seconds in used.items()},
+                  "aof": (self.redis.aof_bytes() - size) / count}
+        if server.name in DEDUPING:
+            sample["remembered"] = self.remembered() / count
+        return sample
 
     def remembered(self):
         """Bytes of all that is stored beside the entries."""
@@ -200,8 +202,11 @@ class Bench:
 
     def measure_latency(self, server, rate):
         self.redis.clear()
+        file, size = self.files["one"]
         seconds = 2 * self.opts.seconds
-        result = self.load(server, *self.files["one"], rate, seconds, CONNECTIONS)
+        if server.name in DEDUPING:
+            seconds = min(seconds, file.stat().st_size // size // rate - WARM_UP)
+        result = self.load(server, file, size, rate, seconds, CONNECTIONS)
         self.check_stored(server, result, 1)
         return {k: result[k] / 1000 for k in ("p50", "p99", "p99.9", "max")}
 
@@ -253,7 +258,7 @@ class Bench:
                 "options": {"rounds": self.opts.rounds, "seconds": self.opts.seconds},
                 "throughput": [{"appendonly": appendonly, "workload": workload, "server": server,
                                 "statuses": statuses.get(workload, 1), "samples": [s["rate"] for s in samples],
-                                **medians(samples)}
+                                "cpu_samples": [s["cpu"] for s in samples if "cpu" in s], **medians(samples)}
                                for (appendonly, workload, server), samples in self.samples.items()],
                 "latency": [{"appendonly": self.opts.appendonly[0], "peer": peer, "rate": rate, "server": server,
                              "samples": [s["p99"] for s in samples], **medians(samples)}

@@ -7,12 +7,13 @@
  *
  * Closed, with RATE 0: each connection sends its next request when it has its answer, for SECONDS; what is under
  * way then is waited for, so that every request that was sent has its answer.  As a batch process, so that it
- * takes its turn on the cores that it shares with the servers and does not interrupt them at each answer.
+ * takes its turn on the cores that it shares with the servers and does not interrupt them at each answer.  With
+ * ONCE it ends at the file's last request, so that none comes again.
  *
- * load PORT FILE SIZE RATE SECONDS CONNECTIONS
+ * load PORT FILE SIZE RATE SECONDS CONNECTIONS [once]
  * FILE holds requests of SIZE bytes each, sent in turn to 127.0.0.1:PORT over kept-alive connections; one that is
  * due while all of them are busy waits for the first free one.  Prints one JSON object, latencies in microseconds:
- * measured are the answers that count, repeated the requests after the file's last. */
+ * measured are the answers that count, in so many seconds, repeated the requests after the file's last. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -130,7 +131,9 @@ static void send_due(uint64_t at)
         c->due = due_time(next);
         c->request = requests + next % count * size;
         c->sent = c->got = 0;
-        next++;
+        if (++next == total && !interval) {
+            end = at; /* from now on there are fewer under way than there are connections */
+        }
         send_rest(c);
     }
 }
@@ -258,8 +261,9 @@ static void report(void)
         qsort(latencies, measured, sizeof *latencies, compare);
     }
     printf("{\"due\": %lu, \"answered\": %lu, \"measured\": %lu, \"refused\": %lu, \"broken\": %lu, "
-           "\"repeated\": %lu, \"p50\": %u, \"p99\": %u, \"p99.9\": %u, \"max\": %u}\n",
+           "\"repeated\": %lu, \"seconds\": %.3f, \"p50\": %u, \"p99\": %u, \"p99.9\": %u, \"max\": %u}\n",
            interval ? total : next, finished - broken, measured, refused, broken, next > count ? next - count : 0,
+           interval ? 0 : (double)(end - start) / SECOND,
            percentile(50), percentile(99), percentile(99.9), percentile(100));
 }
 
@@ -280,8 +284,8 @@ static void map_requests(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: load PORT FILE SIZE RATE SECONDS CONNECTIONS\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "usage: load PORT FILE SIZE RATE SECONDS CONNECTIONS [once]\n");
         return 2;
     }
     const double rate = atof(argv[4]), seconds = atof(argv[5]);
@@ -306,7 +310,7 @@ int main(int argc, char **argv)
         run(due_time(total) + PATIENCE * SECOND);
     } else {
         sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-        total = UINT64_MAX;
+        total = argc == 8 ? count : UINT64_MAX;
         end = start + (uint64_t)(seconds * SECOND);
         run(end + PATIENCE * SECOND);
     }

@@ -145,7 +145,8 @@ def publish_and_trim(redis, count):
 
 def memory(opts):
     """Bytes that a remembered status takes: of all that Redis has, and of the sets by themselves."""
-    with servers.private_folder() as folder, Redis(opts.build / "bench-redis", folder, *opts.redis, *AOF["no"]) as redis:
+    with servers.private_folder() as folder, \
+            Redis(opts.build / "bench-redis", folder, *opts.redis, *AOF["no"]) as redis:
         publish_and_trim(redis, 1)
         base, published, rows = redis.used_memory(), 0, []
         for label, members in MEMBERS.items():
@@ -153,7 +154,8 @@ def memory(opts):
                 publish_and_trim(redis, CHUNK)
                 published += CHUNK
             sets = [redis.cli("MEMORY", "USAGE", key, "SAMPLES", "0") for key in redis.sets()]
-            rows.append({"members": label, "version": redis.version(), "bytes": (redis.used_memory() - base) / members,
+            rows.append({"members": label, "version": redis.version(),
+                         "bytes": (redis.used_memory() - base) / members,
                          "sets": sum(sets) / members if sets else None})
         return rows
 

@@ -107,7 +107,8 @@ TARGETS = (
      lambda f: f.ratio(DURABLE, "hundred", "dedupe", "dedupe", "thousand")),
     ("p99 at half of nginx + Lua's most, durable, against its own, the worst round", "<=", 1.0,
      lambda f: f.worst_p99("lua")),
-    ("no AOF, dedupe off, 1 status, against nginx + Lua", ">=", 1.7, lambda f: f.ratio(NONE, "one", "tickstream", "lua")),
+    ("no AOF, dedupe off, 1 status, against nginx + Lua", ">=", 1.7,
+     lambda f: f.ratio(NONE, "one", "tickstream", "lua")),
     ("no AOF, dedupe off, 1 status, against its own floor", ">=", 0.7,
      lambda f: f.ratio(NONE, "one", "tickstream", "floor", "floor")),
     ("no AOF, dedupe off, 100 statuses, against Redis's own ceiling", ">=", 0.9,
@@ -125,9 +126,6 @@ def verdict(relation, limit, value):
 
 
 # Text
-
-REMEMBERED = 4  # bytes that a peer without dedupe may seem to keep: what Redis needs for itself changes a little
-
 
 def number(value, digits=0):
     return "" if value is None else "{:,.{}f}".format(value, digits)
@@ -157,16 +155,17 @@ def throughput_rows(results, figures, appendonly):
     rows = [r for r in results["throughput"] if r["appendonly"] == appendonly]
     for r in sorted(rows, key=lambda r: (workloads.index(r["workload"]), names.index(r["server"]))):
         place = appendonly, r["workload"], r["server"]
-        yield ["%s: %s" % (WORKLOADS[r["workload"]], TITLES[r["server"]]), number(r.get("cpu"), 2), number(r["rate"]),
+        yield ["%s: %s" % (WORKLOADS[r["workload"]], TITLES[r["server"]]), number(r.get("cpu"), 2),
+               spread(r["cpu_samples"], r["cpu"]) if r["cpu_samples"] else "", number(r["rate"]),
                spread(r["samples"], r["rate"]), number(figures.statuses(*place)) if r["server"] != "floor" else "",
                number(figures.ratio(*place, "lua"), 2), number(figures.ratio(*place, "php"), 2),
                *(number(r.get(role), 2) for role in ("redis", "nginx", "handler")),
-               number(r.get("aof") or None), number(r["remembered"] if r.get("remembered", 0) > REMEMBERED else None)]
+               number(r.get("aof") or None), number(r.get("remembered"))]
 
 
 def throughput_table(results, figures, appendonly):
-    header = [APPENDONLY[appendonly], "CPU s per 100,000", "requests/s", "spread", "statuses/s", "x Lua", "x PHP",
-              "CPU s: Redis", "nginx", "handler", "AOF bytes per status", "remembered"]
+    header = [APPENDONLY[appendonly], "CPU s per 100,000", "spread", "requests/s", "spread", "statuses/s",
+              "x Lua", "x PHP", "CPU s: Redis", "nginx", "handler", "AOF bytes per status", "remembered"]
     return header, list(throughput_rows(results, figures, appendonly))
 
 
@@ -207,18 +206,18 @@ def heading(results):
         machine[k] for k in ("cpu", "cores", "kernel", "system", "compiler"))
     yield ", ".join("%s %s" % pair for pair in machine["packages"].items())
     yield ("Medians of %d rounds of %d s, 64 connections (8 for 1,000 statuses), client on the same cores "
-           "as a batch process, Redis by unix socket. CPU seconds are of all server processes together; remembered is "
-           "what dedupe keeps of a status, in bytes." % (options["rounds"], options["seconds"]))
+           "as a batch process, Redis by unix socket. CPU seconds are of all server processes together; "
+           "remembered is what dedupe keeps of a status, in bytes." % (options["rounds"], options["seconds"]))
 
 
 def text(results):
     figures = Figures(results)
     tables = (
         *(throughput_table(results, figures, appendonly) for appendonly in APPENDONLY),
-        (["latency in ms, open loop, at half of a peer's most, %s" % APPENDONLY[latency_of(results)], "requests/s", "p50",
-          "p99", "p99.9", "max", "p99 of each round"], list(latency_rows(results))),
-        (["instructions of Redis per status, vary 1", "plain", "dedupe", "ratio", "AOF bytes: plain", "dedupe", "ratio"],
-         list(cost_rows(results))),
+        (["latency in ms, open loop, at half of a peer's most, %s" % APPENDONLY[latency_of(results)],
+          "requests/s", "p50", "p99", "p99.9", "max", "p99 of each round"], list(latency_rows(results))),
+        (["instructions of Redis per status, vary 1", "plain", "dedupe", "ratio", "AOF bytes: plain", "dedupe",
+          "ratio"], list(cost_rows(results))),
         (["statuses remembered", "bytes each"], list(remembered_rows(results))),
         (["memory in MiB after the run, shared pages divided", "nginx", "handler"], list(memory_rows(results))),
         (["target, on two cores", "wanted", "measured", ""], list(target_rows(figures))))
@@ -293,8 +292,8 @@ def readme_table(figures, appendonly):
                  for figure in ("cpu", "rate")]
         if all(found[0]):
             rows.append([title, *(number(cpu, 1) for cpu in found[0]), *(number(rate) for rate in found[1])])
-    return table([APPENDONLY[appendonly], "CPU s: 1 status", "sample of 8", "100", "requests/s: 1 status", "sample of 8",
-                  "100"], rows)
+    header = "CPU s: 1 status", "sample of 8", "100", "requests/s: 1 status", "sample of 8", "100"
+    return table([APPENDONLY[appendonly], *header], rows)
 
 
 def span(values):
@@ -302,25 +301,26 @@ def span(values):
 
 
 def of_cpu(results, figures):
-    spreads = [spread_of(r["samples"], r["rate"]) for r in results["throughput"]]
+    rates = [spread_of(r["samples"], r["rate"]) for r in results["throughput"]]
+    seconds = [spread_of(r["cpu_samples"], r["cpu"]) for r in results["throughput"] if r["cpu_samples"]]
     one = figures.rows[DURABLE, "one", "dedupe"]
-    return ("CPU seconds are of all server processes for 100,000 statuses. The machine was noisy (spreads of rates of %.0f "
-            "to %.0f %%), which they show least. Durable and with dedupe one status takes nginx %.0f µs, the worker %.0f, "
-            "Redis %.0f; in a body of 100 all three together %.0f." %
-            (min(spreads), max(spreads), *(10 * one[role] for role in ("nginx", "handler", "redis")),
+    return ("CPU seconds are of all server processes for 100,000 statuses. They were %.0f %% from their median at most, "
+            "rates %.0f %%. Durable and with dedupe one status takes nginx %.0f µs, the worker %.0f, Redis %.0f; "
+            "in a body of 100 all three together %.0f." %
+            (max(seconds), max(rates), *(10 * one[role] for role in ("nginx", "handler", "redis")),
              10 * figures.cpu("hundred")))
 
 
 def of_latency(figures):
     ours, lua = (figures.latencies["lua", server]["samples"] for server in ("dedupe", "lua"))
-    return ("At half of the rate that nginx + Lua can do at most, the 99th percentile of Tickstream's latency was %s ms in "
-            "%d rounds, that of nginx + Lua %s ms." % (span(ours), len(ours), span(lua)))
+    return ("At half of the rate that nginx + Lua can do at most, the 99th percentile of Tickstream's latency was "
+            "%s ms in %d rounds, that of nginx + Lua %s ms." % (span(ours), len(ours), span(lua)))
 
 
 def of_redis(figures):
-    return ("A status with dedupe takes Redis %.2f times the instructions of a plain one when there are 100 in a body, and "
-            "%.2f times when 16 bodies of one share a turn; %.0f bytes of its file (plain %.0f); and, as long as it is "
-            "remembered, %.0f bytes of memory among 2.0 million, %.0f just after the table has doubled." %
+    return ("A status with dedupe takes Redis %.2f times the instructions of a plain one when there are 100 in a "
+            "body, and %.2f times when 16 bodies of one share a turn; %.0f bytes of its file (plain %.0f); and, as "
+            "long as it is remembered, %.0f bytes of memory among 2.0 million, %.0f just after the table has doubled." %
             (figures.cost("100 a body", "instructions"), figures.cost("1 a body, 16 a turn", "instructions"),
              *(figures.costs["100 a body"][kind]["aof"] for kind in ("dedupe", "plain")), *figures.remembered))
 

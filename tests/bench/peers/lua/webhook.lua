@@ -1,6 +1,6 @@
--- nginx + Lua: decode, one XADD for each status in one pipeline, answer after the replies. With $dedupe a pipeline before
--- it takes a key for each status, and only those that were not there yet are appended: as it is usually written. (What
--- fails in between is lost, since the sender's repeats are taken for known then.)
+-- nginx + Lua: decode, one XADD for each status in one pipeline, answer after the replies.
+-- With $dedupe a pipeline before it sets a key for each status, and only those whose key is new are appended, as it is
+-- usually written. (What fails in between is lost, since a repeat is taken for known then.)
 local cjson = require "cjson.safe"
 local redis = require "nginx.redis"
 

@@ -1,6 +1,6 @@
-<?php // PHP-FPM + phpredis: decode, one XADD for each status in one pipeline, answer after the replies. With DEDUPE
-// a pipeline before it takes a key for each status, and only those that were not there yet are appended: as it is usually
-// written. (What fails in between is lost, since the sender's repeats are taken for known then.)
+<?php // PHP-FPM + phpredis: decode, one XADD for each status in one pipeline, answer after the replies.
+// With DEDUPE a pipeline before it sets a key for each status, and only those whose key is new are appended, as it is
+// usually written. (What fails in between is lost, since a repeat is taken for known then.)
 const FIELDS = ['id' => 1, 'status' => 1, 'timestamp' => 1, 'recipient_id' => 1, 'errors' => 1];
 
 $payload = json_decode(file_get_contents('php://input'), true);
