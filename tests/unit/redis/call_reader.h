@@ -9,8 +9,8 @@
  *     DIGESTS AAAAAAAAAAAAAA BBBBBBBBBBBBBB
  *     {"a":"long extra"}
  *
- * A group of statuses is how many there are, what they share, and of each what is its own. ~ is nil:
- * as before; ! is true: one of the words that follow; '' is an empty text.
+ * A group of statuses is how many there are, what they share, and of each what is its own. ~ is
+ * nil: as before; ! is true: one of the words that follow; '' is an empty text.
  */
 #ifndef TICKSTREAM_CALL_READER_H
 #define TICKSTREAM_CALL_READER_H

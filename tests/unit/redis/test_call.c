@@ -135,8 +135,8 @@ static void test_one_body(void **state)
                            "\n" IN_QUARANTINE EVENT);
 }
 
-/* Keys of streams that nothing is appended to are not named: a stream of another slot, or of another
- * type, harms only those who use it. */
+/* Keys of streams that nothing is appended to are not named: a stream of another slot, or of
+ * another type, harms only those who use it. */
 static void test_only_keys_that_are_used(void **state)
 {
     (void)state;
@@ -212,8 +212,8 @@ static void test_as_before(void **state)
                            "DIGESTS " A14 " " B14 " " C14 " " D14 "\n");
 }
 
-/* Statuses of different changes are different groups. Of equal changes too, since what they share is
- * told apart by where it is; that costs but a byte a value. */
+/* Statuses of different changes are different groups. Of equal changes too, since what they share
+ * is told apart by where it is; that costs but a byte a value. */
 static void test_groups(void **state)
 {
     (void)state;
@@ -308,11 +308,11 @@ static void test_may_repeat(void **state)
     static const Digest abc[] = {{A14}, {B14}, {C14}}, dc[] = {{D14}, {C14}}, dd[] = {{D14}, {D14}};
     StatusUpdate statuses[] = {status_a, status_a, status_a};
     const Payload three = of_statuses(statuses, 3), two = of_statuses(statuses, 2);
-    assert_repeats(&three, abc, &two, dc, 1);      /* both have the C */
-    assert_repeats(&two, abc, &two, dc, 0);        /* the first has no C */
-    assert_repeats(&three, abc, NULL, NULL, 0);    /* one body repeats nothing */
-    assert_repeats(&two, dd, NULL, NULL, 0);       /* and need not be looked at */
-    assert_repeats(&two, abc, &two, abc, 1);       /* the sender was impatient */
+    assert_repeats(&three, abc, &two, dc, 1);   /* both have the C */
+    assert_repeats(&two, abc, &two, dc, 0);     /* the first has no C */
+    assert_repeats(&three, abc, NULL, NULL, 0); /* one body repeats nothing */
+    assert_repeats(&two, dd, NULL, NULL, 0);    /* and need not be looked at */
+    assert_repeats(&two, abc, &two, abc, 1);    /* the sender was impatient */
 }
 
 /* Of the last step of a body, which may go with others, the digests of that step count: two bodies
@@ -485,20 +485,13 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_body),
-        cmocka_unit_test(test_only_keys_that_are_used),
-        cmocka_unit_test(test_without_window),
-        cmocka_unit_test(test_long_window),
-        cmocka_unit_test(test_as_before),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_extra_apart),
-        cmocka_unit_test(test_several_bodies),
-        cmocka_unit_test(test_may_repeat),
-        cmocka_unit_test(test_may_repeat_in_a_last_step),
-        cmocka_unit_test(test_source),
-        cmocka_unit_test(test_last_step),
-        cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_the_script_names_the_fields),
+        cmocka_unit_test(test_one_body),       cmocka_unit_test(test_only_keys_that_are_used),
+        cmocka_unit_test(test_without_window), cmocka_unit_test(test_long_window),
+        cmocka_unit_test(test_as_before),      cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_extra_apart),    cmocka_unit_test(test_several_bodies),
+        cmocka_unit_test(test_may_repeat),     cmocka_unit_test(test_may_repeat_in_a_last_step),
+        cmocka_unit_test(test_source),         cmocka_unit_test(test_last_step),
+        cmocka_unit_test(test_shared),         cmocka_unit_test(test_the_script_names_the_fields),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
