@@ -10,7 +10,9 @@ import json
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
+import sys
 
 import report
 import servers
@@ -193,6 +195,7 @@ def memory_table(rows):
 
 def main():
     opts = options()
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
     if opts.only != "memory":
         print("Instructions of Redis per status.\n")
         for aof in opts.aof.split(","):
