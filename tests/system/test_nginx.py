@@ -44,8 +44,10 @@ def make_tls_stack(make_stack, mutual, **settings):
 
 REFUSED = {
     "right": (200, request("GET", HOOK + QUERY)),
+    "another spelling": (200, request("GET", HOOK.upper() + "/" + QUERY)),
     "wrong method": (405, request("TRACE", HOOK + QUERY)),
     "too large": (413, request("POST", HOOK + QUERY, "Content-Length: 3145729")),
+    "too large in another spelling": (413, request("POST", HOOK.upper() + QUERY, "Content-Length: 3145729")),
     "too large for what is misspelt": (404, request("POST", HOOK + "s" + QUERY, "Content-Length: 3145729")),
     "misspelt": (404, request("GET", "/api/webhook" + QUERY)),
     "too long": (414, request("GET", HOOK + QUERY + "&x=" + "y" * 40000)),
@@ -109,10 +111,11 @@ def check_logs(stack):
     assert [str(p) for p in logs if TOKEN.encode() in p.read_bytes()] == []
 
 
-def test_what_happens_to_a_post_is_in_the_error_log(make_stack):
+@pytest.mark.parametrize("path", [HOOK, HOOK.upper() + "/"])
+def test_what_happens_to_a_post_is_in_the_error_log(make_stack, path):
     stack = make_stack()
     stack.program.stop()
-    assert stack.post(payload()).status == 503
+    assert ask(stack.nginx.port, "POST", path, "Content-Length: 0")[0] == 503
     wait_for(lambda: "connect() to unix:" in stack.nginx.error_log(), "nginx says why")
 
 
