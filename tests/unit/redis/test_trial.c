@@ -6,49 +6,75 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ERROR(words)                                                                               \
-    {                                                                                              \
-        .kind = REPLY_ERROR, .text = STR_INIT(words)                                               \
-    }
-#define STATUS(words)                                                                              \
-    {                                                                                              \
-        .kind = REPLY_STATUS, .text = STR_INIT(words)                                              \
-    }
-#define TEXT(words)                                                                                \
-    {                                                                                              \
-        .kind = REPLY_TEXT, .text = STR_INIT(words)                                                \
-    }
+/* Versions of clang-format disagree about bodies that are only braces. */
+/* clang-format off */
+#define ERROR(words) {.kind = REPLY_ERROR, .text = STR_INIT(words)}
+#define STATUS(words) {.kind = REPLY_STATUS, .text = STR_INIT(words)}
+#define TEXT(words) {.kind = REPLY_TEXT, .text = STR_INIT(words)}
+#define NUMBER(n) {.kind = REPLY_INTEGER, .integer = (n)}
+#define LIST(...) {.kind = REPLY_LIST, .items = (Reply[]){__VA_ARGS__}, \
+                   .count = sizeof((Reply[]){__VA_ARGS__}) / sizeof(Reply)}
+/* clang-format on */
 
 #define NO_SCRIPT "0000000000000000000000000000000000000000"
 
-static const StreamKeys all = {.stream = STR_INIT("s"),
-                               .quarantine = STR_INIT("{s}:q"),
-                               .events = STR_INIT("ev"),
-                               .probe = STR_INIT("{s}:probe"),
-                               .window = 60},
-                        few = {.stream = STR_INIT("s"),
-                               .quarantine = STR_INIT("{s}:q"),
-                               .probe = STR_INIT("{s}:probe")};
+#define NAMES                                                                                      \
+    .stream = STR_INIT("s"), .quarantine = STR_INIT("{s}:q"), .probe = STR_INIT("{s}:probe"),      \
+    .seen = {STR_INIT("{s}:seen:0"), STR_INIT("{s}:seen:1")}, .seen_state = STR_INIT("{s}:seen")
+
+static const StreamKeys all = {NAMES, .events = STR_INIT("ev"), .window = 60}, few = {NAMES};
+
+typedef enum {
+    EVALSHA,
+    EVAL,
+    SET,
+    GET,
+    TIME,
+    LOOK_0,
+    LOOK_1,
+    ADD_0,
+    ADD_1,
+    UNLINK,
+    XADD_STREAM,
+    XADD_QUARANTINE,
+    XADD_EVENTS,
+    TYPE_STREAM,
+    TYPE_QUARANTINE,
+    TYPE_EVENTS,
+    MEMORY,
+    PERSISTENCE,
+    SERVER,
+    QUESTIONS,
+    NONE = QUESTIONS
+} Question;
+
+#define TOO_SMALL ERROR("ERR The ID specified in XADD must be greater than 0-0")
 
 /* With everything: the questions in their order, and what a good server answers. */
 static const struct {
     const char *words;
     Reply good;
-} script[] = {
-    {"EVALSHA " NO_SCRIPT " 0 ", ERROR("NOSCRIPT No matching script.")},
-    {"EVAL return 0 0 ", {.kind = REPLY_INTEGER}},
-    {"GET {s}:probe ", {.kind = REPLY_NIL}},
-    {"SET {s}:probe 1 PX 1000 ", STATUS("OK")},
-    {"XADD s 0-0 f v ", ERROR("ERR The ID specified in XADD must be greater than 0-0")},
-    {"XADD {s}:q 0-0 f v ", ERROR("ERR The ID specified in XADD must be greater than 0-0")},
-    {"XADD ev 0-0 f v ", ERROR("ERR The ID specified in XADD must be greater than 0-0")},
-    {"TYPE s ", STATUS("stream")},
-    {"TYPE {s}:q ", STATUS("none")},
-    {"TYPE ev ", STATUS("stream")},
-    {"INFO memory ", TEXT("# Memory\r\nused_memory:950\r\nmaxmemory:1000\r\n"
-                          "maxmemory_policy:noeviction\r\n")},
-    {"INFO persistence ", TEXT("aof_enabled:1\r\naof_last_write_status:ok\r\n")},
-    {"INFO server ", TEXT("redis_version:7.0.15\r\n")},
+} script[QUESTIONS] = {
+    [EVALSHA] = {"EVALSHA " NO_SCRIPT " 0 ", ERROR("NOSCRIPT No matching script.")},
+    [EVAL] = {"EVAL return cmsgpack and 0 or redis.error_reply('ERR no cmsgpack') 0 ", NUMBER(0)},
+    [SET] = {"SET {s}:probe 1 PX 1000 ", STATUS("OK")},
+    [GET] = {"GET {s}:seen ", {.kind = REPLY_NIL}},
+    [TIME] = {"TIME ", LIST(TEXT("1700000000"), TEXT("7"))},
+    [LOOK_0] = {"SMISMEMBER {s}:seen:0 - ", LIST(NUMBER(1))},
+    [LOOK_1] = {"SMISMEMBER {s}:seen:1 - ", LIST(NUMBER(0))},
+    [ADD_0] = {"SADD {s}:seen:0 - ", NUMBER(0)},
+    [ADD_1] = {"SADD {s}:seen:1 - ", NUMBER(1)},
+    [UNLINK] = {"UNLINK {s}:probe ", NUMBER(1)},
+    [XADD_STREAM] = {"XADD s 0-0 f v ", TOO_SMALL},
+    [XADD_QUARANTINE] = {"XADD {s}:q 0-0 f v ", TOO_SMALL},
+    [XADD_EVENTS] = {"XADD ev 0-0 f v ", TOO_SMALL},
+    [TYPE_STREAM] = {"TYPE s ", STATUS("stream")},
+    [TYPE_QUARANTINE] = {"TYPE {s}:q ", STATUS("none")},
+    [TYPE_EVENTS] = {"TYPE ev ", STATUS("stream")},
+    [MEMORY] = {"INFO memory ", TEXT("# Memory\r\nused_memory:950\r\nmaxmemory:1000\r\n"
+                                     "maxmemory_policy:noeviction\r\n")},
+    [PERSISTENCE] = {"INFO persistence ", TEXT("aof_enabled:1\r\naof_last_write_status:ok\r\n")},
+    [SERVER] = {"INFO server ", TEXT("redis_version:7.0.15\r\n")},
 };
 
 static void put_words(const Buffer *buffer, char *to)
@@ -66,57 +92,96 @@ static void put_words(const Buffer *buffer, char *to)
     }
 }
 
+static void assert_questions(const StreamKeys *keys, bool (*is_asked)(Question question))
+{
+    char want[1024] = "", got[1024];
+    size_t count = 0;
+    Trial trial;
+    Buffer buffer = {0};
+    for (Question question = 0; question < QUESTIONS; question++) {
+        if (is_asked(question)) {
+            strcat(want, script[question].words);
+            count++;
+        }
+    }
+    assert_true(trial_write(&trial, &buffer, keys));
+    assert_int_equal(trial_left(&trial), count);
+    put_words(&buffer, got);
+    assert_string_equal(got, want);
+    buffer_free(&buffer);
+}
+
+static bool always(Question question)
+{
+    (void)question;
+    return true;
+}
+
+static bool without_dedupe(Question question)
+{
+    return question < GET || question > UNLINK;
+}
+
+static bool without_events(Question question)
+{
+    return question != XADD_EVENTS && question != TYPE_EVENTS;
+}
+
+static bool without_both(Question question)
+{
+    return without_dedupe(question) && without_events(question);
+}
+
+/* Without a window nothing is looked up, without events there is no stream for them. */
 static void test_questions(void **state)
 {
     (void)state;
-    char want[1024] = "", got[1024];
-    Trial trial;
-    Buffer buffer = {0};
-    for (size_t i = 0; i < COUNT(script); i++) {
-        strcat(want, script[i].words);
-    }
-    assert_true(trial_write(&trial, &buffer, &all));
-    assert_int_equal(trial_left(&trial), COUNT(script));
-    put_words(&buffer, got);
-    assert_string_equal(got, want);
-    buffer_clear(&buffer);
-    assert_true(trial_write(&trial, &buffer, &few));
-    assert_int_equal(trial_left(&trial), COUNT(script) - 3);
-    put_words(&buffer, got);
-    assert_null(strstr(got, "GET"));
-    assert_null(strstr(got, "ev"));
-    buffer_free(&buffer);
+    const StreamKeys no_events = {NAMES, .window = 60},
+                     no_window = {NAMES, .events = STR_INIT("ev")};
+    assert_questions(&all, always);
+    assert_questions(&no_events, without_events);
+    assert_questions(&no_window, without_dedupe);
+    assert_questions(&few, without_both);
 }
 
 #define SENSELESS "senseless"
 
 /* One answer is another than that of a good server. */
 static const struct {
-    size_t question;
+    Question question;
     Reply answer;
     const char *error; /* NULL: none */
 } answers[] = {
-    {0, ERROR("NOSCRIPT"), NULL},
-    {0, ERROR("NOPERM no"), "NOPERM no"},
-    {0, {.kind = REPLY_INTEGER}, SENSELESS},
-    {1, ERROR("NOPERM no"), "NOPERM no"},
-    {1, {.kind = REPLY_NIL}, NULL},
-    {2, ERROR("NOPERM no"), "NOPERM no"},
-    {2, ERROR("WRONGTYPE no"), "WRONGTYPE no"},
-    {3, ERROR("OOM no"), "OOM no"},
-    {3, TEXT("OK"), SENSELESS},
-    {4, ERROR("NOPERM no"), "NOPERM no"},
-    {5, ERROR("OOM no"), "OOM no"},
-    {6, TEXT("1-0"), SENSELESS},
-    {7, STATUS("string"), "WRONGTYPE at the key of the stream"},
-    {8, STATUS("hash"), "WRONGTYPE at the key of the quarantine"},
-    {9, STATUS("set"), "WRONGTYPE at the key of EVENTS_STREAM"},
-    {9, TEXT("stream"), SENSELESS},
-    {9, ERROR("NOPERM no"), NULL},
-    {9, ERROR("NOAUTH no"), "NOAUTH no"},
-    {10, ERROR("NOPERM no"), NULL},
-    {11, ERROR("ERR unknown command"), NULL},
-    {12, STATUS("OK"), SENSELESS},
+    {NONE, NUMBER(0), NULL},
+    {EVALSHA, ERROR("NOSCRIPT"), NULL},
+    {EVALSHA, ERROR("NOPERM no"), "NOPERM no"},
+    {EVALSHA, NUMBER(0), SENSELESS},
+    {EVAL, ERROR("NOPERM no"), "NOPERM no"},
+    {EVAL, ERROR("ERR no cmsgpack"), "ERR no cmsgpack"},
+    {EVAL, {.kind = REPLY_NIL}, NULL},
+    {SET, ERROR("OOM no"), "OOM no"},
+    {SET, TEXT("OK"), SENSELESS},
+    {GET, ERROR("NOPERM no"), "NOPERM no"},
+    {GET, ERROR("WRONGTYPE no"), "WRONGTYPE no"},
+    {GET, TEXT("0 0 1700000000 0086400 1700000000 0086400"), NULL},
+    {TIME, ERROR("NOPERM no"), "NOPERM no"},
+    {LOOK_0, ERROR("WRONGTYPE no"), "WRONGTYPE no"},
+    {LOOK_1, ERROR("ERR unknown command 'SMISMEMBER'"), "ERR unknown command 'SMISMEMBER'"},
+    {ADD_0, ERROR("OOM no"), "OOM no"},
+    {ADD_1, ERROR("NOPERM no"), "NOPERM no"},
+    {UNLINK, ERROR("NOPERM no"), "NOPERM no"},
+    {XADD_STREAM, ERROR("NOPERM no"), "NOPERM no"},
+    {XADD_QUARANTINE, ERROR("OOM no"), "OOM no"},
+    {XADD_EVENTS, TEXT("1-0"), SENSELESS},
+    {TYPE_STREAM, STATUS("string"), "WRONGTYPE at the key of the stream"},
+    {TYPE_QUARANTINE, STATUS("hash"), "WRONGTYPE at the key of the quarantine"},
+    {TYPE_EVENTS, STATUS("set"), "WRONGTYPE at the key of EVENTS_STREAM"},
+    {TYPE_EVENTS, TEXT("stream"), SENSELESS},
+    {TYPE_EVENTS, ERROR("NOPERM no"), NULL},
+    {TYPE_EVENTS, ERROR("NOAUTH no"), "NOAUTH no"},
+    {MEMORY, ERROR("NOPERM no"), NULL},
+    {PERSISTENCE, ERROR("ERR unknown command"), NULL},
+    {SERVER, STATUS("OK"), SENSELESS},
 };
 
 static void test_answers(void **state)
@@ -149,23 +214,29 @@ static void test_greeting(void **state)
 {
     (void)state;
     static const struct {
-        size_t question;
+        Question question;
         Reply answer;
         bool required, refused;
         Durable durable;
         const char *complaint;
     } cases[] = {
-        {99, {0}, true, false, DURABLE_YES, ""},
-        {4, ERROR("NOPERM no"), false, true, 0, "NOPERM no (the ACL user lacks"},
-        {8, STATUS("hash"), false, true, 0, "WRONGTYPE at the key of the quarantine (a key"},
-        {4, ERROR("OOM no"), false, false, DURABLE_YES, "OOM no (maxmemory is reached"},
-        {3, ERROR("MISCONF no"), false, false, DURABLE_YES, "MISCONF no (Redis cannot persist"},
-        {3, ERROR("NOREPLICAS no"), true, false, DURABLE_YES, "NOREPLICAS no (fewer good"},
-        {10, ERROR("NOPERM no"), true, false, DURABLE_UNKNOWN, ""},
-        {11, TEXT("aof_enabled:0\r\n"), false, false, DURABLE_NO, ""},
-        {11, TEXT("aof_enabled:0\r\n"), true, true, DURABLE_NO,
+        {NONE, NUMBER(0), true, false, DURABLE_YES, ""},
+        {XADD_STREAM, ERROR("NOPERM no"), false, true, 0, "NOPERM no (the ACL user lacks"},
+        {EVAL, ERROR("ERR no cmsgpack"), false, true, 0, "ERR no cmsgpack (the Lua of this server"},
+        {LOOK_0, ERROR("ERR unknown command 'SMISMEMBER'"), false, true, 0,
+         "ERR unknown command 'SMISMEMBER' (dedupe needs Redis 6.2"},
+        {ADD_0, ERROR("WRONGTYPE no"), false, true, 0, "WRONGTYPE no (a key of ours"},
+        {TYPE_QUARANTINE, STATUS("hash"), false, true, 0,
+         "WRONGTYPE at the key of the quarantine (a key"},
+        {XADD_STREAM, ERROR("OOM no"), false, false, DURABLE_YES, "OOM no (maxmemory is reached"},
+        {ADD_1, ERROR("OOM no"), false, false, DURABLE_YES, "OOM no (maxmemory is reached"},
+        {SET, ERROR("MISCONF no"), false, false, DURABLE_YES, "MISCONF no (Redis cannot persist"},
+        {SET, ERROR("NOREPLICAS no"), true, false, DURABLE_YES, "NOREPLICAS no (fewer good"},
+        {MEMORY, ERROR("NOPERM no"), true, false, DURABLE_UNKNOWN, ""},
+        {PERSISTENCE, TEXT("aof_enabled:0\r\n"), false, false, DURABLE_NO, ""},
+        {PERSISTENCE, TEXT("aof_enabled:0\r\n"), true, true, DURABLE_NO,
          "refused for TICKSTREAM_REQUIRE_DURABLE: appendonly is no"},
-        {12, STATUS("OK"), false, true, 0, ""},
+        {SERVER, STATUS("OK"), false, true, 0, ""},
     };
     const RedisUrl url = {.shown = "h"};
     static const Reply ok = STATUS("OK"), none = ERROR("NOPERM"),
