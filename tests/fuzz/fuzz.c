@@ -59,7 +59,7 @@ static void check_commands(const Payload *payload, const Digest *digests)
                        .events = STR("e"),
                        .seen_state = STR("{s}:seen"),
                        .seen = {STR("{s}:seen:0"), STR("{s}:seen:1")}};
-    const Publication publication = {.payload = payload, .delivery = {.request_id = STR("id")}};
+    Publication publication = {.payload = payload, .delivery = {.request_id = STR("id")}};
     for (keys.window = 0; keys.window < 2; keys.window++) {
         Sending sending = {.publication = &publication,
                            .publishing = publishing_of(&keys, payload),

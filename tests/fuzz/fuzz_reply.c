@@ -1,9 +1,10 @@
 /*
  * Replies of Redis: bytes in pieces. However they are cut they give the same replies, each of which
- * can be walked and is within its limits; and whatever they are, a publication that takes them for
- * its answers counts no more elements than it has.
+ * can be walked and is within its limits; and whatever they are, publications that take them for
+ * their answers count no more elements than they have.
  *
- * The input's first byte says how it is cut, the second what is published.
+ * The input's first byte says how it is cut, the second what is published: one body without a
+ * window or with one, or several by one call, or a probe.
  */
 #include "fuzz.h"
 #include "redis/sending.h"
@@ -44,55 +45,93 @@ static void walk_reply(Walk *walk, const Reply *reply, size_t depth)
     }
 }
 
-/* One of a probe. */
-static void begin_probe(Sending *sending)
+enum { BODIES = 4 };
+
+/* What the replies are taken for: that many of one call, or one, or a probe. */
+typedef struct {
+    Sending sendings[BODIES];
+    size_t count;
+} Call;
+
+static void begin_probe(Call *call)
 {
     static const StreamKeys keys = {.stream = STR_INIT("s"),
                                     .quarantine = STR_INIT("q"),
                                     .events = STR_INIT("e"),
+                                    .seen = {STR_INIT("0"), STR_INIT("1")},
+                                    .seen_state = STR_INIT("t"),
                                     .probe = STR_INIT("p"),
                                     .window = 1};
     Buffer buffer = {0};
     CallDraft draft = {0};
-    *sending = (Sending){.is_probe = true};
-    CHECK(sending_write(sending, &draft, &buffer, &keys, (Str){NULL, 0}));
+    *call = (Call){.count = 1};
+    call->sendings[0].is_probe = true;
+    CHECK(sending_write(&call->sendings[0], &draft, &buffer, &keys, (Str){NULL, 0}));
     buffer_free(&buffer);
+    call_draft_free(&draft);
 }
 
-static Sending sending_by(unsigned how)
+static void add_body(Call *call, const StreamKeys *keys, size_t statuses, size_t quarantined)
+{
+    const Payload payload = {.status_count = statuses, .quarantined_count = quarantined};
+    Sending *sending = &call->sendings[call->count++];
+    sending->publishing = publishing_of(keys, &payload);
+    sending->publishing.replies = sending->publishing.by_script || statuses + quarantined == 1
+                                      ? 1
+                                      : statuses + quarantined + 2;
+    if (call->count > 1) {
+        sending[-1].goes_on = true;
+        sending[-1].next = sending;
+    }
+}
+
+static void begin_call(Call *call, unsigned how)
 {
     static const StreamKeys with = {.window = 1}, without = {.window = 0};
-    const Payload payload = {.status_count = how % 5, .quarantined_count = how / 5 % 3};
-    Sending sending = {.publishing = publishing_of(how & 0x80 ? &with : &without, &payload)};
-    size_t entries = payload.status_count + payload.quarantined_count;
-    if (entries == 0) {
-        begin_probe(&sending);
-        return sending;
+    *call = (Call){.count = 0};
+    if (how & 0x40) { /* several: of one status, or of two */
+        for (size_t i = 0; i < 2 + how % 3; i++) {
+            add_body(call, &with, 1 + (how >> 2 >> i & 1), 0);
+        }
+    } else if (how % 5 + how / 5 % 3) {
+        add_body(call, how & 0x80 ? &with : &without, how % 5, how / 5 % 3);
+    } else {
+        begin_probe(call);
     }
-    sending.publishing.replies = sending.publishing.by_script || entries == 1 ? 1 : entries + 2;
-    return sending;
 }
 
-static void take(Sending *sending, const Reply *reply)
+/* It is stored, and each of its elements was counted once; or nothing of it is counted. */
+static void check_counts(const Publishing *publishing)
+{
+    const PublishResult *result = &publishing->result;
+    const bool is_stored =
+        publishing->replies == 0 && publish_verdict(publishing) == VERDICT_STORED;
+    CHECK(result->accepted <= publishing->statuses);
+    CHECK(result->quarantined <= publishing->quarantined);
+    CHECK(result->accepted + result->quarantined + result->duplicates ==
+          (is_stored ? publishing->statuses + publishing->quarantined : 0));
+}
+
+/* The bodies of a call get their replies together. */
+static void take(Call *call, const Reply *reply)
 {
     const Reply *error;
     size_t behind;
-    const Publishing *publishing = &sending->publishing;
-    const char *why = sending_take(sending, reply, &error, &behind);
+    const char *why = sending_take(&call->sendings[0], reply, &error, &behind);
     CHECK(!error || error->kind == REPLY_ERROR);
-    if (!why && publishing->replies == 0 && publish_verdict(publishing) == VERDICT_STORED) {
-        const PublishResult *result = &publishing->result;
-        CHECK(result->accepted <= publishing->statuses);
-        CHECK(result->quarantined <= publishing->quarantined);
-        CHECK(result->accepted + result->quarantined + result->duplicates ==
-              publishing->statuses + publishing->quarantined);
+    for (size_t i = 0; i < call->count; i++) {
+        const Sending *sending = &call->sendings[i];
+        CHECK(call->count == 1 || sending->publishing.replies == (why != NULL));
+        if (!why && !sending->is_probe) {
+            check_counts(&sending->publishing);
+        }
     }
-    if (why || publishing->replies == 0) {
-        begin_probe(sending);
+    if (why || call->sendings[0].publishing.replies == 0) {
+        begin_probe(call);
     }
 }
 
-static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Sending *sending)
+static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Call *call)
 {
     const char *why;
     for (const Reply *reply; (reply = reply_reader_next(reader, &why));) {
@@ -101,7 +140,7 @@ static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Sendin
         CHECK(walk->items <= LIMIT_REPLY_ITEMS && walk->bytes <= LIMIT_REPLY_BYTES);
         const Reply *error = reply_error(reply);
         CHECK(!error || error->kind == REPLY_ERROR);
-        take(sending, reply);
+        take(call, reply);
         outcome->replies++;
     }
     outcome->refused = why != NULL;
@@ -111,15 +150,16 @@ static void take_whole(ReplyReader *reader, Walk *walk, Outcome *outcome, Sendin
 static Outcome read_in_pieces(Str bytes, size_t piece, unsigned published)
 {
     ReplyReader *reader = reply_reader_new();
-    Sending sending = sending_by(published);
+    Call call;
     Walk walk = {.hash = 14695981039346656037U};
     Outcome outcome = {0};
     CHECK(reader);
+    begin_call(&call, published);
     while (bytes.len && !outcome.refused) {
         Str part = {bytes.ptr, piece < bytes.len ? piece : bytes.len};
         bytes = str_from_offset(bytes, part.len);
         CHECK(!reply_reader_feed(reader, part));
-        take_whole(reader, &walk, &outcome, &sending);
+        take_whole(reader, &walk, &outcome, &call);
     }
     reply_reader_free(reader);
     outcome.hash = walk.hash;
