@@ -6,8 +6,8 @@
 
 enum {
     SEEN_KEYS = 3, /* the state and the two sets */
-    APART = 64 /* an extra that is longer is a word of its own: Lua hashes each byte of a value
-                  twice when it takes it from the others */
+    APART = 64     /* an extra that is longer is a word of its own: Lua hashes each byte of a value
+                      twice when it takes it from the others */
 };
 
 bool call_is_shared(const Publishing *publishing, const StreamKeys *keys)

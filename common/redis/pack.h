@@ -13,7 +13,7 @@
 /* Most bytes of a head, or of a number. */
 enum { PACK_FRAME = 5 };
 
-char *pack_text(char *to, Str text); /* at most 4 GiB; an absent text is an empty one */
+char *pack_text(char *to, Str text);        /* at most 4 GiB; an absent text is an empty one */
 char *pack_number(char *to, size_t number); /* less than 2^32 */
 char *pack_nil(char *to);
 char *pack_true(char *to);

@@ -123,7 +123,8 @@ static bool write_entries(const Publishing *publishing, Buffer *buffer, const St
     Str values[ENTRY_FIELDS_MOST];
     for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
         const Frame *frame = frame_of(kind);
-        const size_t first = publishing->first[kind], end = first + publishing_count(publishing, kind);
+        const size_t first = publishing->first[kind],
+                     end = first + publishing_count(publishing, kind);
         for (size_t i = first; i < end; i++) {
             entry_values(kind, publication->payload, i, &publication->delivery, values);
             if (!write_entry(buffer, publishing_stream(keys, kind), frame, values)) {

@@ -27,7 +27,8 @@ void rights_describe(Text *to, const RedisUrl *url, const StreamKeys *keys)
         add_keys(to, "", keys->events, "");
     }
     text_add(to, STR(" +evalsha +eval +script|load +xadd +set +type"));
-    text_add(to, keys->window ? STR(" +get +time +smismember +sadd +unlink") : STR(" +multi +exec"));
+    text_add(to,
+             keys->window ? STR(" +get +time +smismember +sadd +unlink") : STR(" +multi +exec"));
     text_add(to, STR(" +info +role +client|setname"));
     text_add(to, url->db ? STR(" +select\n") : STR("\n"));
 }

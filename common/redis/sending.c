@@ -98,8 +98,7 @@ static size_t bodies_of(Sending *sending, CallBody bodies[CALL_ELEMENTS])
 {
     size_t count = 0;
     for (bool goes_on = true; goes_on; sending = sending->next) {
-        bodies[count++] =
-            (CallBody){&sending->publishing, sending->publication, sending->digests};
+        bodies[count++] = (CallBody){&sending->publishing, sending->publication, sending->digests};
         goes_on = sending->goes_on;
     }
     return count;
@@ -141,8 +140,8 @@ bool batch_write(Batch *batch, CallDraft *draft, Buffer *buffer, const StreamKey
     for (Sending *sending = batch->queue.first; sending; sending = sending->next) {
         sending->goes_on = sending->next != NULL;
     }
-    if (batch->queue.first && !call_write(draft, buffer, keys, script, bodies,
-                                          bodies_of(batch->queue.first, bodies))) {
+    if (batch->queue.first &&
+        !call_write(draft, buffer, keys, script, bodies, bodies_of(batch->queue.first, bodies))) {
         return false;
     }
     for (Sending *sending; (sending = queue_pop(&batch->queue));) {

@@ -19,9 +19,9 @@ struct Sending {
     Probe *probe;             /* NULL: likewise */
     const Digest *digests;    /* the publication's arena's */
     Publishing publishing;
-    bool goes_on; /* the next one in the queue is of the same call, and so has the same reply */
-    Trial trial;                         /* of a probe, */
-    bool is_probe;                       /* also when nobody waits any more */
+    bool goes_on;  /* the next one in the queue is of the same call, and so has the same reply */
+    Trial trial;   /* of a probe, */
+    bool is_probe; /* also when nobody waits any more */
     int64_t deadline, sent_at, retry_at; /* loop_clock_ms() */
     int64_t until;                       /* of all steps of a publication; a deadline is of one */
 };

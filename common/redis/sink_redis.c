@@ -17,7 +17,7 @@ typedef struct {
     Loop *loop;
     LinkSettings settings;
     Link *link;
-    Batch batch;     /* leaves when the turn ends, or as soon as it is full */
+    Batch batch; /* leaves when the turn ends, or as soon as it is full */
     CallDraft draft;
     Queue in_flight; /* in the order in which replies will come */
     Queue waiting;   /* for another attempt */

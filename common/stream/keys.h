@@ -17,11 +17,11 @@
 #include "base/str.h"
 
 typedef struct {
-    Str stream;      /* of statuses */
-    Str quarantine;  /* stream */
-    Str events;      /* stream; absent = events are not kept */
-    Str seen[2];     /* the sets of dedupe */
-    Str seen_state;  /* dedupe.h says what stands there */
+    Str stream;     /* of statuses */
+    Str quarantine; /* stream */
+    Str events;     /* stream; absent = events are not kept */
+    Str seen[2];    /* the sets of dedupe */
+    Str seen_state; /* dedupe.h says what stands there */
     Str probe;
     unsigned window; /* of dedupe, in seconds; 0 = none */
 } StreamKeys;

@@ -251,8 +251,8 @@ static void print_end(const Report *report, unsigned older)
     const unsigned current = 1 - older;
     const int64_t silent = report->now - state->last[current],
                   end = state->last[older] + larger(report->window, state->window[older]);
-    const bool pauses = silent > dedupe_lease((unsigned)report->window) &&
-                        silent >= report->window / 4,
+    const bool pauses =
+                   silent > dedupe_lease((unsigned)report->window) && silent >= report->window / 4,
                has_paused = silent >= larger(report->window, state->window[current]);
     char time[HUMAN_ROOM], span[HUMAN_ROOM];
     print_label("  goes");
