@@ -88,7 +88,7 @@ for before = 0, elements - 1, SLICE do
                 local is_long, idle = pause > lease and pause >= window / 4, nil
                 if is_long and not kept then
                     kept, older, idle = true, older + pause, is_over and keys[3 - set]
-                elseif is_over or pause >= math.max(window, span) then
+                elseif is_over then
                     set = 1 - set
                     must('UNLINK', keys[2 + set]) -- this a full server does, too
                     kept, older, older_span, span = is_long, is_long and now or last, span, 0
