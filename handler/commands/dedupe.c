@@ -252,8 +252,7 @@ static void print_end(const Report *report, unsigned older)
     const int64_t silent = report->now - state->last[current],
                   end = state->last[older] + larger(report->window, state->window[older]);
     const bool pauses =
-                   silent > dedupe_lease((unsigned)report->window) && silent >= report->window / 4,
-               has_paused = silent >= larger(report->window, state->window[current]);
+        silent > dedupe_lease((unsigned)report->window) && silent >= report->window / 4;
     char time[HUMAN_ROOM], span[HUMAN_ROOM];
     print_label("  goes");
     if (report->window == 0) {
@@ -261,7 +260,7 @@ static void print_end(const Report *report, unsigned older)
     } else if (pauses && !state->is_kept && end > state->last[current]) {
         printf("%s after the next new status: the pause until then does not count\n",
                human_span(end - state->last[current], span));
-    } else if (has_paused || end <= report->now) {
+    } else if (end <= report->now) {
         printf("with the next new status\n");
     } else {
         printf("%s (in %s), with the first new status from then on\n", human_time(end, time),

@@ -142,6 +142,9 @@ LIVES = {
         traffic(0.45), known("a", "b"), traffic(0.2), known("b")],
     "lowered by a reload: in the end the shorter one holds": [
         new("a"), window(0.1), traffic(FORGOTTEN), new("a", "b"), traffic(0.1), known("b"), traffic(0.13), new("b")],
+    "lowered by a reload, and pauses: a set's own window counts": [
+        new("a"), window(0.02), clock(0.5), new("b"), clock(0.55), new("c"), clock(0.5), new("d"), clock(0.3), new("e"),
+        known("c")],
     "lowered and raised by reloads: the longest counts": [
         new("a"), window(0.1), traffic(0.2), known("a"), window(3), traffic(2.7), known("a")],
     "raised by a reload: what is still known then is so for the longer one": [
@@ -155,10 +158,10 @@ LIVES = {
         new("a"), traffic(0.5), clock(-100), new("b"), known("a"), said(1), traffic(0.98), known("a", "b"),
         traffic(FORGOTTEN - 0.98), new("a")],
     "the clock set back by a moment: nobody minds": [
-        new("a"), clock(-0.002), new("b"), known("a"), said(0)],
+        new("a"), clock(-0.002), new("b"), known("a"), said(0), traffic(0.98), known("a", "b")],
     "the clock forward by two windows: nothing is forgotten": [
-        traffic(0.9), new("a"), traffic(0.2), new("b"), clock(2), new("c"), known("a", "b"), traffic(0.98),
-        known("b", "c"), traffic(FORGOTTEN - 0.98), new("a", "b", "c"), said(0)],
+        traffic(0.9), new("a"), traffic(0.2), new("b"), clock(2), new("c"), known("a", "b"), traffic(0.75),
+        known("a", "b", "c"), traffic(0.23), known("c"), traffic(FORGOTTEN - 0.98), new("a", "b", "c"), said(0)],
     "the clock forward by less than a window: what is no older by that clock is known": [
         traffic(0.9), new("a"), traffic(0.2), new("b"), clock(0.95), new("c"), known("b"), traffic(0.98), known("c")],
     "the clock forward by 10,000 windows: nothing is forgotten": [
@@ -204,7 +207,9 @@ def test_state_is_lost(start):
             known("a", "b", "c"), traffic(FORGOTTEN - 0.98), new("a", "b", "c")])
 
 
-OLD_KEYS = """for n = 0, 65535 do redis.call('SET', ('{%s}:seen:%%s%%04x'):format(ARGV[1], n), '1-1', 'EX', 86400) end"""
+OLD_KEYS = """for n = 0, 65535 do
+    redis.call('SET', ('{%s}:seen:%%s%%04x'):format(ARGV[1], n), '1-1', 'EX', 86400)
+end"""
 
 
 def test_keys_of_before_the_sets(start):
