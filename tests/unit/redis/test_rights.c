@@ -12,14 +12,16 @@ static void test_lines(void **state)
     } cases[] = {
         {"redis://h", "whatsapp:statuses", "", 60,
          "ACL SETUSER tickstream on >PASSWORD \"~whatsapp:statuses\" \"~{whatsapp:statuses}:*\" "
-         "+evalsha +eval +script|load +xadd +set +get +type +info +role +client|setname\n"},
+         "+evalsha +eval +script|load +xadd +set +type +get +time +smismember +sadd +unlink +info "
+         "+role +client|setname\n"},
         {"redis://me:secret@h/3", "s", "ev x", 0,
          "ACL SETUSER me on >PASSWORD \"~s\" \"~{s}:*\" \"~ev x\" +evalsha +eval +script|load "
-         "+xadd +set +multi +exec +type +info +role +client|setname +select\n"},
+         "+xadd +set +type +multi +exec +info +role +client|setname +select\n"},
         {"redis://h", "a*[b]?\\\"c", "", 60,
          "ACL SETUSER tickstream on >PASSWORD \"~a\\\\*\\\\[b\\\\]\\\\?\\\\\\\\\\\"c\" "
          "\"~{a\\\\*\\\\[b\\\\]\\\\?\\\\\\\\\\\"c}:*\" "
-         "+evalsha +eval +script|load +xadd +set +get +type +info +role +client|setname\n"},
+         "+evalsha +eval +script|load +xadd +set +type +get +time +smismember +sadd +unlink +info "
+         "+role +client|setname\n"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         RedisUrl url;

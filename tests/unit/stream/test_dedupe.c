@@ -46,13 +46,23 @@ static bool same(const char *a, const char *b)
 #define A "{\"id\":\"a\",\"status\":\"s\"}"
 #define B "{\"id\":\"b\",\"status\":\"s\"}"
 
+/* A digest is 14 bytes, of any value: over some hundreds of them there is each. */
 static void test_form(void **state)
 {
     (void)state;
-    Seen seen = seen_of(BODY(A));
-    assert_int_equal(seen.count, 1);
-    for (size_t i = 0; i < DEDUPE_DIGEST; i++) {
-        assert_non_null(memchr("0123456789abcdef", seen.digests[0][i], 16));
+    bool is_there[256] = {false};
+    assert_int_equal(sizeof(Digest), 14);
+    for (int i = 0; i < 300; i++) {
+        char body[256];
+        snprintf(body, sizeof(body), BODY("{\"id\":\"%d\",\"status\":\"s\"}"), i);
+        const Seen seen = seen_of(body);
+        assert_int_equal(seen.count, 1);
+        for (size_t k = 0; k < DEDUPE_DIGEST; k++) {
+            is_there[(unsigned char)seen.digests[0][k]] = true;
+        }
+    }
+    for (size_t i = 0; i < COUNT(is_there); i++) {
+        assert_true(is_there[i]);
     }
 }
 
@@ -171,6 +181,15 @@ static void test_quarantined(void **state)
     }
 }
 
+static void assert_digest(const char *digest, const char *want)
+{
+    char hex[2 * DEDUPE_DIGEST + 1];
+    for (size_t i = 0; i < DEDUPE_DIGEST; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned char)digest[i]);
+    }
+    assert_string_equal(hex, want);
+}
+
 /* What an earlier version has stored must be known to this one. */
 static void test_unchanged(void **state)
 {
@@ -181,13 +200,13 @@ static void test_unchanged(void **state)
     const Error error = {.code = ERROR_MALFORMED, .kind = REASON_SYNTAX};
     assert_non_null(arena);
     Seen seen = seen_of(BODY(A "," A));
-    assert_memory_equal(seen.digests[0], "eb4201fafff389ba18589df0699692d3", DEDUPE_DIGEST);
-    assert_memory_equal(seen.digests[1], "f8810e8f8a884dc01f566ad3c781b7a8", DEDUPE_DIGEST);
+    assert_digest(seen.digests[0], "eb4201fafff389ba18589df06996");
+    assert_digest(seen.digests[1], "f8810e8f8a884dc01f566ad3c781");
     seen = seen_of("{\"entry\":[{\"id\":\"1\",\"changes\":[{\"field\":\"f\"}]}]}");
-    assert_memory_equal(seen.digests[0], "7259e34b985a0cf85802ece2de8dcca4", DEDUPE_DIGEST);
+    assert_digest(seen.digests[0], "7259e34b985a0cf85802ece2de8d");
     assert_true(payload_quarantine_body(&payload, arena, STR("{"), &error));
     assert_true(dedupe_digests(&payload, arena, &digests));
-    assert_memory_equal(digests[0].hex, "ffbcf2d66dc9c57be1fdfddc5ca7efc5", DEDUPE_DIGEST);
+    assert_digest(digests[0].bytes, "ffbcf2d66dc9c57be1fdfddc5ca7");
     arena_free(arena);
 }
 
@@ -211,7 +230,7 @@ static void test_many(void **state)
     assert_true(dedupe_digests(&payload, arena, &digests));
     for (size_t i = 0; i < 2000; i++) {
         for (size_t k = 0; k < i; k++) {
-            assert_false(same(digests[i].hex, digests[k].hex));
+            assert_false(same(digests[i].bytes, digests[k].bytes));
         }
     }
     arena_free(arena);
@@ -285,7 +304,25 @@ static void test_state(void **state)
     }
     DedupeState got;
     assert_false(dedupe_read_state((Str){NULL, 0}, &got));
-    assert_false(dedupe_read_state((Str){"0 0 1700000000 0086400 1699990000 000360\000", 41}, &got));
+    assert_false(
+        dedupe_read_state((Str){"0 0 1700000000 0086400 1699990000 000360\000", 41}, &got));
+}
+
+/* A 64th of the window, within bounds. */
+static void test_lease(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned window, want;
+    } cases[] = {
+        {0, 1},   {1, 1},     {63, 1},    {64, 1},    {127, 1},    {128, 2},
+        {600, 9}, {3839, 59}, {3840, 60}, {3904, 60}, {86400, 60}, {30 * 86400, 60},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        if (dedupe_lease(cases[i].window) != cases[i].want) {
+            fail_msg("%u s: %u s", cases[i].window, dedupe_lease(cases[i].window));
+        }
+    }
 }
 
 static int shut_down(void **state)
@@ -305,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_quarantined),
         cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_lease),
         cmocka_unit_test(test_failing_malloc),
         cmocka_unit_test(test_state),
     };

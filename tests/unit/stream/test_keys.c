@@ -10,7 +10,9 @@ static void test_names(void **state)
     assert_non_null(keys);
     assert_true(str_eq(keys->stream, STR("whatsapp:statuses")));
     assert_true(str_eq(keys->quarantine, STR("{whatsapp:statuses}:quarantine")));
-    assert_true(str_eq(keys->seen_prefix, STR("{whatsapp:statuses}:seen:")));
+    assert_true(str_eq(keys->seen[0], STR("{whatsapp:statuses}:seen:0")));
+    assert_true(str_eq(keys->seen[1], STR("{whatsapp:statuses}:seen:1")));
+    assert_true(str_eq(keys->seen_state, STR("{whatsapp:statuses}:seen")));
     assert_true(str_eq(keys->probe, STR("{whatsapp:statuses}:probe")));
     assert_null(keys->events.ptr);
     assert_int_equal(keys->window, 86400);
@@ -41,6 +43,8 @@ static void test_derived(void **state)
                  {"{s}:probe", true},
                  {"{s}:seen", true},
                  {"{s}:seen:0", true},
+                 {"{s}:seen:1", true},
+                 {"{s}:seen:eb4201fafff389ba18589df0699692d3", true}, /* of an earlier version */
                  {"{s}:dead", true},
                  {"{s}:events", false},
                  {"{s}:probes", false},
