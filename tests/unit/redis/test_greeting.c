@@ -325,10 +325,8 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions),
-        cmocka_unit_test(test_without_keys),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_complaints_are_short),
+        cmocka_unit_test(test_questions),      cmocka_unit_test(test_without_keys),
+        cmocka_unit_test(test_answers),        cmocka_unit_test(test_complaints_are_short),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
