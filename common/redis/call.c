@@ -471,6 +471,7 @@ const char *call_take(const CallBody *bodies, size_t count, const Reply *reply, 
     if (reply->kind == REPLY_LIST
             ? !read_list(reply, count_elements(bodies, count), &told, ret_behind)
             : reply->kind != REPLY_INTEGER || (reply->integer != 0 && reply->integer != 1)) {
+        *ret_behind = 0;
         return publish_senseless;
     }
     for (size_t i = 0; i < count; i++) {

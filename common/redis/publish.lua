@@ -81,7 +81,7 @@ for before = 0, elements - 1, SLICE do
                 end
                 local latest = math.max(last, older) - now
                 if latest > 2 * math.min(60, math.max(lease, span / 64, older_span / 64)) then
-                    behind = latest
+                    behind = latest - lease
                     last, older = math.min(last, now), math.min(older, now)
                 end
                 local pause, is_over = now - last, now - older >= math.max(window, older_span)
