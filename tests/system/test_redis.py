@@ -225,6 +225,7 @@ def test_key_of_another_type(stack, key):
     stack.redis("SET", key, "something else")
     assert refuses(stack, body, AT_ONCE)
     assert stack.program.has_logged(r"redis: .*WRONGTYPE")
+    assert stack.redis("EXISTS", STREAM, QUARANTINE) == 1       # nothing by half: the other one is not made
     stack.redis("DEL", key)
     assert stack.post(body).status == 200
     assert len(stack.entries()) == len(stack.quarantine()) == 1
