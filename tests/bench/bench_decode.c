@@ -15,7 +15,7 @@ static size_t handle(MediaType type, Str body, const StreamKeys *keys, Arena *ar
     Payload payload;
     Error error;
     const Digest *digests = NULL;
-    const Publication publication = {
+    Publication publication = {
         .payload = &payload,
         .delivery = {.received_at = STR("1771000100000"),
                      .request_id = STR("0123456789abcdef0123456789abcdef"),

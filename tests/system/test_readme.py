@@ -1,9 +1,11 @@
 """The consumers and the nginx block that the README shows, run as they stand there."""
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -68,3 +70,12 @@ def test_the_image_has_the_programs_version():
     version, image = (re.search(r"(?m)^%s ?:?=(.*)" % name, (README.parent / file).read_text())[1].strip()
                       for name, file in (("VERSION", "Makefile"), ("IMAGE_VERSION", ".env")))
     assert image == version
+
+
+def test_the_figures_are_those_of_the_last_benchmark():
+    bench = README.parent / "tests" / "bench"
+    text = README.read_text()
+    sys.path.insert(0, str(bench))
+    import report       # pylint: disable=import-outside-toplevel
+    shown = text.partition(report.BEGIN)[2].partition(report.END)[0]
+    assert shown.strip() == report.readme(json.loads((bench / "results.json").read_text())).strip()

@@ -19,7 +19,7 @@ packages_of() {
             systemd-container valgrind ;;
         lint) echo clang-format clang-tidy cppcheck ;;
         fuzz) echo clang libclang-rt-dev ;;
-        bench) echo php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis ;;
+        bench) echo php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis valgrind ;;
         compose)
             echo docker.io docker-compose debootstrap slirp4netns systemd
             [ "$debian" = 12 ] || echo docker-cli docker-buildx # in 12 both are part of docker.io
