@@ -262,6 +262,8 @@ def run(folder, seconds, seed, rate, rounds, window=WINDOW, out=sys.stdout):
     try:
         it.stack.start()
         it.torment(seconds, seed, rounds)
+        for text in it.wrong:
+            print("WRONG: " + text, file=out)       # before what may follow from it
         it.report(out)
     finally:
         it.wrong += it.stack.stop()
