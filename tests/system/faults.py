@@ -175,7 +175,7 @@ def cut_the_aof(stack, rand):
 
     The master stands still too, so that no new worker reads or sends anything meanwhile.
 
-    Redis takes a transaction back that ends between two commands.  When a command is torn in two, Redis 7 and 8 take
+    Redis takes a transaction back that ends between two commands.  When a command is torn in two, Redis 7.0 takes
     back only that one: the beginning stays in the file, without EXEC, and the next restart finds it part of whatever
     was written later, which then stands there although it was never acknowledged, or is gone although it was.  So the
     file is mended first, as the manual says.  Returns as aof.cut().
