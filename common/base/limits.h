@@ -28,8 +28,8 @@ enum {
     LIMIT_COMMANDS = 32 << 20,
 
     /* Elements of one body that are published at once; more of them in steps, since Redis serves
-       nobody else meanwhile: 4 ms, with AOF 7 ms. Meta's most are 1000. And for how many milliseconds
-       a further step is begun: nginx waits 8 s for the answer to all of them. */
+       nobody else meanwhile: 4 ms, with AOF 7 ms. Meta's most are 1000. And for how many
+       milliseconds a further step is begun: nginx waits 8 s for the answer to all of them. */
     LIMIT_STEP = 1000,
     LIMIT_STEPS_MS = 7000,
 
