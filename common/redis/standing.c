@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT_FIELD(word, member)                                                                   \
-    {                                                                                              \
-        STR_INIT(word), offsetof(Standing, member), sizeof(((Standing *)0)->member)                \
-    }
+/* Versions of clang-format disagree about a body that is only braces. */
+/* clang-format off */
+#define TEXT_FIELD(word, member) \
+    {STR_INIT(word), offsetof(Standing, member), sizeof(((Standing *)0)->member)}
+/* clang-format on */
 
 /* Lines of INFO that are of interest. room: of a text; 0 = a number. */
 static const struct {
