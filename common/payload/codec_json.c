@@ -11,15 +11,7 @@
  * well-formed but of the wrong kind sets none: it goes to quarantine and reading goes on.
  */
 #include "payload/codec.h"
-#include "payload/json_scan.h"
-
-#include <stdlib.h>
-
-/* A member of a status that has no field of its own. */
-typedef struct {
-    JsonValue name, value;
-    Str plain_name; /* without escapes */
-} Member;
+#include "payload/json_members.h"
 
 typedef struct {
     JsonScanner scan;
@@ -27,9 +19,8 @@ typedef struct {
     Arena *arena;
     Account *account;
     Change *change;
-    Member *members; /* of the status that is being read */
-    size_t member_count, member_room;
-    size_t unknown; /* members that were skipped so far */
+    JsonMembers extra; /* of the status that is being read */
+    size_t unknown;    /* members that were skipped so far */
 } Reader;
 
 /* A scalar member: its value, or what stood there instead of a scalar. */
@@ -200,90 +191,6 @@ static bool read_list(Reader *reader, const char *place, int level,
     return !json_failed(&reader->scan);
 }
 
-/* extra: the members that have no field of their own */
-
-static bool remember_member(Reader *reader, const JsonValue *name, Str plain_name,
-                            const JsonValue *value)
-{
-    if (reader->member_count == LIMIT_ITEMS) {
-        return error_malformed(reader->scan.error, REASON_TOO_MANY,
-                               "a status of more than %d members", (int)LIMIT_ITEMS);
-    }
-    Member *grown = arena_list_grow(reader->arena, reader->members, reader->member_count,
-                                    &reader->member_room, sizeof(Member));
-    if (!grown) {
-        return error_no_memory(reader->scan.error);
-    }
-    reader->members = grown;
-    reader->members[reader->member_count++] = (Member){*name, *value, plain_name};
-    return true;
-}
-
-static int compare_names(const void *left, const void *right)
-{
-    const Member *a = *(const Member *const *)left, *b = *(const Member *const *)right;
-    size_t shorter = a->plain_name.len < b->plain_name.len ? a->plain_name.len : b->plain_name.len;
-    int order = shorter ? memcmp(a->plain_name.ptr, b->plain_name.ptr, shorter) : 0;
-    if (order == 0 && a->plain_name.len != b->plain_name.len) {
-        order = a->plain_name.len < b->plain_name.len ? -1 : 1;
-    }
-    return order ? order : a < b ? -1 : a > b;
-}
-
-/* Empties the names of the earlier of members with the same name. By sorting, so that no body
- * makes it quadratic. */
-static bool drop_repeated_members(Reader *reader)
-{
-    size_t count = reader->member_count;
-    if (count < 2) {
-        return true;
-    }
-    Member **sorted = arena_alloc(reader->arena, count * sizeof(*sorted));
-    if (!sorted) {
-        return error_no_memory(reader->scan.error);
-    }
-    for (size_t i = 0; i < count; i++) {
-        sorted[i] = &reader->members[i];
-    }
-    qsort(sorted, count, sizeof(*sorted), compare_names);
-    for (size_t i = 1; i < count; i++) {
-        if (str_eq(sorted[i - 1]->plain_name, sorted[i]->plain_name)) {
-            sorted[i - 1]->name.text.len = 0;
-        }
-    }
-    return true;
-}
-
-/* The remembered members as one object, names and values as they were written. */
-static bool join_members(Reader *reader, Str *ret)
-{
-    if (reader->member_count == 0) {
-        return true;
-    }
-    if (!drop_repeated_members(reader)) {
-        return false;
-    }
-    size_t size = 2;
-    for (size_t i = 0; i < reader->member_count; i++) {
-        size += reader->members[i].name.text.len + reader->members[i].value.text.len + 2;
-    }
-    char *text = arena_alloc(reader->arena, size);
-    if (!text) {
-        return error_no_memory(reader->scan.error);
-    }
-    char *to = str_put(text, STR("{"));
-    for (size_t i = 0; i < reader->member_count; i++) {
-        const Member *member = &reader->members[i];
-        if (member->name.text.len) {
-            to = str_put(to, to == text + 1 ? STR("") : STR(","));
-            to = str_put(str_put(str_put(to, member->name.text), STR(":")), member->value.text);
-        }
-    }
-    to = str_put(to, STR("}"));
-    *ret = (Str){text, (size_t)(to - text)};
-    return true;
-}
-
 /* The status */
 
 /* recipient_id of a status' `message`: older senders have it there instead of in the status. */
@@ -305,14 +212,9 @@ static bool fall_back_to_message(Reader *reader, StatusUpdate *status)
     if (!str_is_empty(status->recipient_id)) {
         return true;
     }
-    for (size_t i = reader->member_count; i-- > 0;) {
-        const Member *member = &reader->members[i];
-        if (str_eq_nocase(member->plain_name, STR("message"))) {
-            return member->value.kind != JSON_OBJECT ||
-                   read_message_recipient(reader, &member->value, &status->recipient_id);
-        }
-    }
-    return true;
+    const JsonMember *message = json_members_find(&reader->extra, STR("message"));
+    return !message || message->value.kind != JSON_OBJECT ||
+           read_message_recipient(reader, &message->value, &status->recipient_id);
 }
 
 /* `errors`: an array that is not empty is kept as it is; nothing is none; anything else is of the
@@ -351,16 +253,16 @@ static const Known status_members[STATUS_MEMBERS] = {
 /* The status is the one object whose other members are kept. */
 static bool read_status_member(Reader *reader, Scalar *members)
 {
-    JsonValue name = {0}, value = {0};
-    Str plain = {0};
-    if (!json_member(&reader->scan, &name) || !read_text(reader, &name, &plain)) {
+    JsonMember member = {.plain_name = {0}};
+    if (!json_member(&reader->scan, &member.name) ||
+        !read_text(reader, &member.name, &member.plain_name)) {
         return false;
     }
-    const Known *found = find_name(status_members, STATUS_MEMBERS, plain);
+    const Known *found = find_name(status_members, STATUS_MEMBERS, member.plain_name);
     if (found) {
         return found->read(reader, (char *)members + found->offset);
     }
-    return json_value(&reader->scan, &value) && remember_member(reader, &name, plain, &value);
+    return json_value(&reader->scan, &member.value) && json_members_add(&reader->extra, &member);
 }
 
 static bool read_status(Reader *reader, JsonKind kind)
@@ -370,7 +272,7 @@ static bool read_status(Reader *reader, JsonKind kind)
     }
     Scalar members[STATUS_MEMBERS] = {0};
     const char *start = reader->scan.pos;
-    reader->member_count = 0;
+    json_members_clear(&reader->extra);
     json_enter(&reader->scan, JSON_OBJECT);
     while (read_status_member(reader, members)) {
     }
@@ -389,7 +291,8 @@ static bool read_status(Reader *reader, JsonKind kind)
                            .timestamp = members[STATUS_TIMESTAMP].value,
                            .recipient_id = members[STATUS_RECIPIENT].value,
                            .errors = members[STATUS_ERRORS].value};
-    return join_members(reader, &status.extra) && fall_back_to_message(reader, &status) &&
+    return json_members_join(&reader->extra, &status.extra) &&
+           fall_back_to_message(reader, &status) &&
            builder_add_status(&reader->builder, &status, raw);
 }
 
@@ -600,7 +503,7 @@ static bool read_payload(Reader *reader)
 
 bool json_decode(Str body, Arena *arena, Payload *ret, Error *reterr)
 {
-    Reader reader = {.arena = arena};
+    Reader reader = {.arena = arena, .extra = {.arena = arena, .error = reterr}};
     JsonKind kind;
     json_begin(&reader.scan, body, reterr);
     builder_begin(&reader.builder, arena, ret, reterr);
