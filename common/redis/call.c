@@ -240,14 +240,14 @@ static size_t count_of_kind(const CallBody *bodies, size_t count, EntryKind kind
 }
 
 /*
- * May an element of one body be an element of another? Within a body they all differ. It may be
- * said of some by mistake, which costs a little there; never the other way round.
+ * May an element of one of several bodies be an element of another? Within a body they all differ.
+ * It may be said of some by mistake, which costs a little there; never the other way round.
  */
 static bool may_repeat(const CallBody *bodies, size_t count)
 {
     enum { BITS = 16 };
     unsigned char seen[1 << (BITS - 3)] = {0};
-    for (size_t i = 0; count > 1 && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const Publishing *publishing = bodies[i].publishing;
         const Digest *digests = bodies[i].digests + publishing->first[ENTRY_STATUS];
         for (size_t k = 0; k < publishing->statuses; k++) {
@@ -278,7 +278,7 @@ static void plan_call(Call *call, const StreamKeys *keys, const CallBody *bodies
     }
     plan_number(call, keys->window);
     plan_number(call, dedupe_lease(keys->window));
-    plan_number(call, keys->window && may_repeat(bodies, count));
+    plan_number(call, keys->window && count > 1 && may_repeat(bodies, count));
     for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
         const size_t elements = count_of_kind(bodies, count, kind);
         plan_number(call, elements);
@@ -358,8 +358,8 @@ bool call_write(CallDraft *draft, Buffer *buffer, const StreamKeys *keys, Str sh
 
 /* What a reply says of the elements of its call, which are counted through all bodies, from 1. */
 typedef struct {
-    bool all_known;
-    const Reply *places; /* p: it was known; -p: it is not stored; these ascend */
+    bool all_known, none_stored;
+    const Reply *places; /* else. p: it was known; -p: it is not stored; these ascend */
     size_t count;
     const Reply *error; /* of all that are not stored; NULL: there are none */
 } Told;
@@ -420,7 +420,7 @@ static Outcome outcome_of(Told *told, const Publishing *publishing, size_t befor
 {
     const size_t statuses = publishing->statuses, quarantined = publishing->quarantined;
     const size_t end = before + publishing_total(publishing);
-    Outcome outcome = {.known = {0}};
+    Outcome outcome = {.is_missing = told->none_stored};
     if (told->all_known) {
         outcome.known[ENTRY_STATUS] = statuses;
         outcome.known[ENTRY_QUARANTINED] = quarantined;
@@ -451,29 +451,32 @@ static void take_outcome(Publishing *publishing, const Outcome *outcome, const R
     }
 }
 
-static void fail_all(const CallBody *bodies, size_t count, const Reply *error)
+/* false: it is no reply to a call of so many elements. */
+static bool read_reply(const Reply *reply, size_t elements, Told *told, size_t *ret_behind)
 {
-    for (size_t i = 0; i < count; i++) {
-        bodies[i].publishing->replies = 0;
-        publishing_failed(bodies[i].publishing, error);
+    switch (reply->kind) {
+    case REPLY_ERROR:
+        *told = (Told){.none_stored = true, .error = reply};
+        return true;
+    case REPLY_INTEGER:
+        *told = (Told){.all_known = reply->integer == 1};
+        return reply->integer == 0 || reply->integer == 1;
+    case REPLY_LIST:
+        return read_list(reply, elements, told, ret_behind);
+    default:
+        return false;
     }
 }
 
 const char *call_take(const CallBody *bodies, size_t count, const Reply *reply, size_t *ret_behind)
 {
-    Told told = {.all_known = reply->integer == 1};
-    size_t before = 0;
+    Told told;
+    size_t before = 0, behind = 0;
     *ret_behind = 0;
-    if (reply->kind == REPLY_ERROR) {
-        fail_all(bodies, count, reply);
-        return NULL;
-    }
-    if (reply->kind == REPLY_LIST
-            ? !read_list(reply, count_elements(bodies, count), &told, ret_behind)
-            : reply->kind != REPLY_INTEGER || (reply->integer != 0 && reply->integer != 1)) {
-        *ret_behind = 0;
+    if (!read_reply(reply, count_elements(bodies, count), &told, &behind)) {
         return publish_senseless;
     }
+    *ret_behind = behind;
     for (size_t i = 0; i < count; i++) {
         const Outcome outcome = outcome_of(&told, bodies[i].publishing, before);
         before += publishing_total(bodies[i].publishing);

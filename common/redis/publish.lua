@@ -21,7 +21,7 @@
 -- server, a set counts as written, the current one first; W the longest window it was written under. A set goes when it
 -- has not been written for the longer of its own and of today's window. When nothing was written for a quarter of it,
 -- there was a pause, or the clock has jumped: then the older set stays that much longer, K being 1, but only once.
-local SLICE = 128
+local SLICE, LEASE_MOST, LEASE_PART = 128, 60, 64 -- the lease of a window is a part of it, at most so many seconds
 
 local call, try, keys, args = redis.call, redis.pcall, KEYS, ARGV
 local unpack, take = unpack, cmsgpack.unpack_limit
@@ -70,7 +70,8 @@ for before = 0, elements - 1, SLICE do
             local now, text = tonumber(call('TIME')[1]), call('GET', keys[1]) or ''
             local set, last, span = text:byte() == 49 and 1 or 0, tonumber(text:sub(5, 14)), tonumber(text:sub(16, 22))
             if not (last and span and now <= last and last <= now + 2 * lease and window <= span) then
-                local kept, older, older_span = text:byte(3) == 49, tonumber(text:sub(24, 33)), tonumber(text:sub(35, 41))
+                local kept = text:byte(3) == 49
+                local older, older_span = tonumber(text:sub(24, 33)), tonumber(text:sub(35, 41))
                 local function must(...)
                     local reply = not failed and try(...)
                     if type(reply) == 'table' and reply.err then failed = reply end
@@ -80,7 +81,7 @@ for before = 0, elements - 1, SLICE do
                     must('SADD', keys[3], '-')
                 end
                 local latest = math.max(last, older) - now
-                if latest > 2 * math.min(60, math.max(lease, span / 64, older_span / 64)) then
+                if latest > 2 * math.min(LEASE_MOST, math.max(lease, span / LEASE_PART, older_span / LEASE_PART)) then
                     behind = latest - lease
                     last, older = math.min(last, now), math.min(older, now)
                 end
@@ -100,15 +101,15 @@ for before = 0, elements - 1, SLICE do
             end
             current = keys[2 + set]
             local added = try('SADD', current, '-') -- it is there, and stays when all others go
-            if type(added) == 'table' then failed = added end
+            if type(added) == 'table' then failed = failed or added end
         end
         for key = stream + 1, #keys do
             local refused = try('XADD', keys[key], '0-0', 'f', 'v') -- for its id, if for nothing else
             local kind = try('TYPE', keys[key]).ok or 'stream' -- which may be forbidden
             if not refused.err:find('greater than 0-0', 1, true) then
-                failed = refused
+                failed = failed or refused
             elseif kind ~= 'stream' and kind ~= 'none' then
-                failed = redis.error_reply('WRONGTYPE a key of ours is not a stream')
+                failed = failed or redis.error_reply('WRONGTYPE a key of ours is not a stream')
             end
         end
     end

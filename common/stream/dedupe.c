@@ -177,9 +177,8 @@ bool dedupe_digests(const Payload *payload, Arena *arena, const Digest **ret)
 
 unsigned dedupe_lease(unsigned window)
 {
-    enum { LEAST = 1, MOST = 60, PART = 64 };
-    const unsigned lease = window / PART;
-    return lease < LEAST ? LEAST : lease > MOST ? MOST : lease;
+    const unsigned lease = window / DEDUPE_LEASE_PART;
+    return lease < 1 ? 1 : lease > DEDUPE_LEASE_MOST ? DEDUPE_LEASE_MOST : lease;
 }
 
 enum { TIME_DIGITS = 10, SPAN_DIGITS = 7 };

@@ -23,6 +23,10 @@
 enum {
     DEDUPE_DIGEST = 14, /* bytes */
 
+    /* See dedupe_lease(). */
+    DEDUPE_LEASE_PART = 64,
+    DEDUPE_LEASE_MOST = 60, /* seconds */
+
     /* What an element costs while its digest is made: the digest, and two slots of a table that
        finds equal ones. */
     DEDUPE_BYTES_OF_ELEMENT = 128
@@ -34,7 +38,8 @@ typedef struct {
 
 /*
  * A set of digests counts as written for so many seconds after it was, so that this need not be
- * noted with each entry: a 64th of the window, from 1 s to 60 s.
+ * noted with each entry: a part of the window, from 1 s to DEDUPE_LEASE_MOST. publish.lua, which
+ * meets leases of earlier windows, names these numbers once more; a test holds it to them.
  */
 unsigned dedupe_lease(unsigned window);
 

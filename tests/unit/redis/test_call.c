@@ -3,6 +3,8 @@
 #include "call_reader.h"
 #include "failing_malloc.h"
 
+#include <stdio.h>
+
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 #define EIGHT(x) x x x x x x x x
 
@@ -445,6 +447,16 @@ static void test_the_script_names_the_fields(void **state)
     assert_true(!next || next > end); /* and no more */
 }
 
+/* And the numbers of dedupe.h and of a call. */
+static void test_the_script_names_the_numbers(void **state)
+{
+    (void)state;
+    char line[128];
+    snprintf(line, sizeof(line), "local SLICE, LEASE_MOST, LEASE_PART = %d, %d, %d ", CALL_ELEMENTS,
+             DEDUPE_LEASE_MOST, DEDUPE_LEASE_PART);
+    assert_non_null(strstr(publish_script.ptr, line));
+}
+
 /* Whatever allocation fails: what was in the buffer before stays as it was, no reply is waited for,
  * and the same draft serves the next attempt. */
 static void test_failing_malloc(void **state)
@@ -485,13 +497,21 @@ static void test_failing_malloc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_body),       cmocka_unit_test(test_only_keys_that_are_used),
-        cmocka_unit_test(test_without_window), cmocka_unit_test(test_long_window),
-        cmocka_unit_test(test_as_before),      cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_extra_apart),    cmocka_unit_test(test_several_bodies),
-        cmocka_unit_test(test_may_repeat),     cmocka_unit_test(test_may_repeat_in_a_last_step),
-        cmocka_unit_test(test_source),         cmocka_unit_test(test_last_step),
-        cmocka_unit_test(test_shared),         cmocka_unit_test(test_the_script_names_the_fields),
+        cmocka_unit_test(test_one_body),
+        cmocka_unit_test(test_only_keys_that_are_used),
+        cmocka_unit_test(test_without_window),
+        cmocka_unit_test(test_long_window),
+        cmocka_unit_test(test_as_before),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_extra_apart),
+        cmocka_unit_test(test_several_bodies),
+        cmocka_unit_test(test_may_repeat),
+        cmocka_unit_test(test_may_repeat_in_a_last_step),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_last_step),
+        cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_the_script_names_the_fields),
+        cmocka_unit_test(test_the_script_names_the_numbers),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
