@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include "setting.h"
-#include "stream/keys.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -291,6 +290,11 @@ TlsSettings config_tls(const Config *config)
                          .key = config->redis_tls_key,
                          .name = config->redis_tls_name,
                          .verify = config->redis_tls_verify};
+}
+
+StreamKeys *config_keys(const Config *config, const char *stream)
+{
+    return stream_keys_new(stream, config->events_stream, (unsigned)(config->dedupe_window / 1000));
 }
 
 /* A setting that has no effect is worse than an error: what was to be secret would not be. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "redis/tls.h"
 #include "redis/url.h"
+#include "stream/keys.h"
 
 #include <stdint.h>
 
@@ -56,6 +57,10 @@ Config *config_load(const char *path, char *const *environment, Error *reterr);
 /* The settings of TLS, borrowed from the config. config_load() has read the files they name: what
  * is wrong with them is its error. */
 TlsSettings config_tls(const Config *config);
+
+/* The keys of a stream, which need not be the configured one, with the events and the window that
+ * are. NULL: no memory. Caller frees with stream_keys_free(). */
+StreamKeys *config_keys(const Config *config, const char *stream);
 
 /*
  * Tells what is allowed and is hardly meant, or a hole: one line each, which names the setting and

@@ -1,5 +1,7 @@
 #include "setting.h"
 
+#include "stream/keys.h"
+
 #include "base/text.h"
 
 #include <stdio.h>
@@ -49,11 +51,9 @@ static bool parse_path(const Setting *setting, Str text, Config *config)
 
 const Kind kind_path = {parse_path, print_text, NULL, NULL};
 
-/* Stream names: derived keys put braces around it, so it must not have any. */
 static bool parse_stream(const Setting *setting, Str text, Config *config)
 {
-    return !memchr(text.ptr, '{', text.len) && !memchr(text.ptr, '}', text.len) &&
-           parse_text(setting, text, config);
+    return stream_keys_allow(text) && parse_text(setting, text, config);
 }
 
 const Kind kind_stream = {parse_stream, print_text, NULL, NULL};

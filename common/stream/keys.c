@@ -52,6 +52,12 @@ StreamKeys *stream_keys_new(const char *stream, const char *events, unsigned win
     return &block->keys;
 }
 
+bool stream_keys_allow(Str stream)
+{
+    return stream.len && !memchr(stream.ptr, '{', stream.len) &&
+           !memchr(stream.ptr, '}', stream.len);
+}
+
 bool stream_keys_derive(const char *stream, const char *name)
 {
     static const char *const words[] = {"quarantine", "probe", "dead", "seen"};

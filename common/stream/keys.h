@@ -31,6 +31,9 @@ typedef struct {
  * Caller frees with stream_keys_free().
  */
 StreamKeys *stream_keys_new(const char *stream, const char *events, unsigned window);
+/* May a stream be called so? It must have a name, and no braces. */
+bool stream_keys_allow(Str stream);
+
 /* Is this, or may this become, the name of a key that is derived from the stream's? */
 bool stream_keys_derive(const char *stream, const char *name);
 

@@ -6,8 +6,7 @@ int acl_main(const Config *config, int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    StreamKeys *keys = stream_keys_new(config->stream, config->events_stream,
-                                       (unsigned)(config->dedupe_window / 1000));
+    StreamKeys *keys = config_keys(config, config->stream);
     Arena *arena = arena_new();
     Str line = {NULL, 0};
     if (keys && arena) {

@@ -4,13 +4,12 @@
 #include "redis/client.h"
 #include "redis/error_rule.h"
 #include "stream/dedupe.h"
-#include "stream/keys.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 enum {
     SAMPLES = 500, /* members whose size is looked at; of all of them it would take seconds */
-    LEASE = 60,    /* seconds: what the state calls the last write is at most so much later */
     RECENT = 60    /* a set that was written since then is somebody's */
 };
 
@@ -113,10 +112,9 @@ static bool ask_time(Inquiry *inquiry)
     const bool is_told = reply && reply->kind == REPLY_LIST && reply->count > 0;
     report->now = (int64_t)time(NULL);
     if (is_told) {
-        report->now = 0;
-        for (Str digits = reply->items[0].text; digits.len; digits = str_from_offset(digits, 1)) {
-            report->now = 10 * report->now + (digits.ptr[0] - '0');
-        }
+        char digits[24];
+        snprintf(digits, sizeof(digits), "%.*s", STR_ARG(reply->items[0].text));
+        report->now = strtoll(digits, NULL, 10);
     }
     return reply != NULL;
 }
@@ -226,7 +224,7 @@ static void print_last(const Report *report, unsigned set)
     char time[HUMAN_ROOM], span[HUMAN_ROOM];
     print_label("  last written");
     printf("%s (", human_time(last, time));
-    if (age < -LEASE) {
+    if (age < -2 * DEDUPE_LEASE_MOST) {
         printf("%s ahead of the clock: the next new status sets it back)\n",
                human_span(-age, span));
     } else if (age <= 0) {
@@ -417,12 +415,12 @@ static int with_client(const Config *config, Inquiry *inquiry, int (*then)(Inqui
 
 static int with_stream(const Config *config, const char *stream, int (*then)(Inquiry *inquiry))
 {
-    const unsigned window = (unsigned)(config->dedupe_window / 1000);
-    StreamKeys *keys = stream_keys_new(stream, "", window);
-    Inquiry inquiry = {.report = {.keys = keys, .url = &config->redis, .window = window}};
+    StreamKeys *keys = config_keys(config, stream);
+    Inquiry inquiry = {.report = {.keys = keys, .url = &config->redis}};
     if (!keys) {
         return complain(&inquiry, "out of memory", EXIT_TRY_AGAIN);
     }
+    inquiry.report.window = keys->window;
     const int status = with_client(config, &inquiry, then);
     stream_keys_free(keys);
     return status;
@@ -430,7 +428,7 @@ static int with_stream(const Config *config, const char *stream, int (*then)(Inq
 
 static bool is_stream_name(const char *name)
 {
-    return name[0] && strlen(name) < sizeof(((Config *)0)->stream) && !strpbrk(name, "{}");
+    return strlen(name) < sizeof(((Config *)0)->stream) && stream_keys_allow(str_from(name));
 }
 
 int dedupe_main(const Config *config, int argc, char **argv)

@@ -29,8 +29,7 @@ static bool open_verifier(Service *service)
 static bool open_sink(Service *service, Loop *loop)
 {
     const Config *config = service->server.config;
-    service->keys = stream_keys_new(config->stream, config->events_stream,
-                                    (unsigned)(config->dedupe_window / 1000));
+    service->keys = config_keys(config, config->stream);
     const LinkSettings settings = {.url = &config->redis,
                                    .keys = service->keys,
                                    .tls = service->tls,

@@ -1,4 +1,5 @@
-"""tickstream dedupe: what it tells of the two sets, what it leaves out, and what it forgets.  The keys are written by hand."""
+"""tickstream dedupe: what it tells of the two sets, what it leaves out, and what it forgets.  The keys are written by hand, but
+for one test that shows what a worker writes."""
 import re
 import socket
 import subprocess
@@ -6,6 +7,7 @@ import time
 
 import pytest
 
+from bodies import payload, status
 from stack import BINARY, SECRET, STREAM, TIMEOUT, WRAP, RedisServer, clean_environment
 
 STATE, SETS = "{%s}:seen" % STREAM, ("{%s}:seen:0" % STREAM, "{%s}:seen:1" % STREAM)
@@ -74,6 +76,16 @@ def test_nothing_yet(redis, dedupe):
         assert (done.returncode, done.stdout) == (0, "%s: nothing is remembered yet (unix:%s)\n" % (STREAM, redis.path))
     assert dedupe("forget", "another").stdout == "another: nothing is remembered\n"
     assert redis("DBSIZE") == 0
+
+
+def test_what_a_worker_has_written(stack):
+    for name in "a", "b", "b":
+        stack.post(payload(status(name)))
+    report = tells(stack.program.run("dedupe"))
+    assert report["current set"]["digests"] == "2" and report["older set"]["digests"] == "0"
+    assert report["current set"]["last written"].endswith(" (just now)")
+    assert (report["current set"]["window"], report["older set"]["window"]) == ("24 h", "24 h")
+    assert re.search(r"\(in (24 h|23 h 59 min)\)", report["older set"]["goes"])
 
 
 @pytest.mark.core

@@ -23,7 +23,7 @@ common/stream/            base/ payload/
 common/stats/             base/ payload/reason.h
 common/redis/             base/ payload/payload.h stream/ stats/
 handler/config.           base/ redis/url.h redis/tls.h stream/keys.h setting.h
-handler/setting.          base/ redis/url.h redis/tls.h config.h
+handler/setting.          base/ redis/url.h redis/tls.h stream/keys.h config.h
 handler/http/             base/ stats/
 handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
 handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h

@@ -33,6 +33,16 @@ static void test_two(void **state)
     stream_keys_free(b);
 }
 
+static void test_allowed(void **state)
+{
+    (void)state;
+    assert_true(stream_keys_allow(STR("whatsapp:statuses")));
+    assert_true(stream_keys_allow(STR("a name")));
+    assert_false(stream_keys_allow(STR("")));
+    assert_false(stream_keys_allow(STR("{s}")));
+    assert_false(stream_keys_allow(STR("s}")));
+}
+
 static void test_derived(void **state)
 {
     (void)state;
@@ -77,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_two),
+        cmocka_unit_test(test_allowed),
         cmocka_unit_test(test_derived),
         cmocka_unit_test(test_no_memory),
     };
