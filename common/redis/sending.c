@@ -93,15 +93,26 @@ bool sending_is_shared(const Sending *sending, const StreamKeys *keys)
     return !sending->is_probe && call_is_shared(&sending->publishing, keys);
 }
 
-/* The bodies of the call that begins with this one. */
-static size_t bodies_of(Sending *sending, CallBody bodies[CALL_ELEMENTS])
+/* The bodies of the call that begins with this one, valid until the next time that somebody asks.
+ */
+static const CallBody *bodies_of(Sending *sending, size_t *ret_count)
 {
-    size_t count = 0;
+    static CallBody bodies[CALL_ELEMENTS];
+    *ret_count = 0;
     for (bool goes_on = true; goes_on; sending = sending->next) {
-        bodies[count++] = (CallBody){&sending->publishing, sending->publication, sending->digests};
+        bodies[(*ret_count)++] =
+            (CallBody){&sending->publishing, sending->publication, sending->digests};
         goes_on = sending->goes_on;
     }
-    return count;
+    return bodies;
+}
+
+static bool write_call(Sending *first, CallDraft *draft, Buffer *buffer, const StreamKeys *keys,
+                       Str script)
+{
+    size_t count;
+    const CallBody *bodies = bodies_of(first, &count);
+    return call_write(draft, buffer, keys, script, bodies, count);
 }
 
 bool sending_write(Sending *sending, CallDraft *draft, Buffer *buffer, const StreamKeys *keys,
@@ -113,11 +124,9 @@ bool sending_write(Sending *sending, CallDraft *draft, Buffer *buffer, const Str
         publishing_sent(&sending->publishing, trial_left(&sending->trial));
         return ok;
     }
-    if (sending->publishing.by_script) {
-        const CallBody body = {&sending->publishing, sending->publication, sending->digests};
-        return call_write(draft, buffer, keys, script, &body, 1);
-    }
-    return publish_write(&sending->publishing, buffer, keys, sending->publication);
+    return sending->publishing.by_script
+               ? write_call(sending, draft, buffer, keys, script)
+               : publish_write(&sending->publishing, buffer, keys, sending->publication);
 }
 
 bool batch_takes(const Batch *batch, const Sending *sending)
@@ -136,12 +145,10 @@ void batch_add(Batch *batch, Sending *sending)
 bool batch_write(Batch *batch, CallDraft *draft, Buffer *buffer, const StreamKeys *keys, Str script,
                  Queue *to)
 {
-    CallBody bodies[CALL_ELEMENTS];
     for (Sending *sending = batch->queue.first; sending; sending = sending->next) {
         sending->goes_on = sending->next != NULL;
     }
-    if (batch->queue.first &&
-        !call_write(draft, buffer, keys, script, bodies, bodies_of(batch->queue.first, bodies))) {
+    if (batch->queue.first && !write_call(batch->queue.first, draft, buffer, keys, script)) {
         return false;
     }
     for (Sending *sending; (sending = queue_pop(&batch->queue));) {
@@ -173,8 +180,9 @@ const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret
     }
     *ret_error = sending->publishing.rule ? NULL : reply_error(reply);
     if (sending->publishing.by_script) {
-        CallBody bodies[CALL_ELEMENTS];
-        return call_take(bodies, bodies_of(sending, bodies), reply, ret_behind);
+        size_t count;
+        const CallBody *bodies = bodies_of(sending, &count);
+        return call_take(bodies, count, reply, ret_behind);
     }
     return publish_take(&sending->publishing, reply);
 }

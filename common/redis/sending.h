@@ -90,7 +90,7 @@ bool batch_takes(const Batch *batch, const Sending *sending);
 void batch_add(Batch *batch, Sending *sending);
 
 /* Appends them as one call, and moves them to a queue of those that are under way. false: no
- * memory, nothing has changed. */
+ * memory, nothing was appended, and they are still in the batch. */
 bool batch_write(Batch *batch, CallDraft *draft, Buffer *buffer, const StreamKeys *keys, Str script,
                  Queue *to);
 

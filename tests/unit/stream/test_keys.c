@@ -85,10 +85,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_two),
-        cmocka_unit_test(test_allowed),
-        cmocka_unit_test(test_derived),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_two),
+        cmocka_unit_test(test_allowed),   cmocka_unit_test(test_derived),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
