@@ -113,6 +113,9 @@ enum {
     LIMIT_REPLY_ITEMS = 1 << 16,
     LIMIT_REPLY_BYTES = 64 << 20,
 
+    /* Servers that REDIS_URL may name. */
+    LIMIT_SEEDS = 16,
+
     /* The path of a unix socket with its NUL: sizeof(sun_path), the same on every Linux. */
     LIMIT_UNIX_PATH = 108,
 

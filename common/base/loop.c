@@ -4,12 +4,24 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <uv.h>
 
+/*
+ * A name of a server that is gone can take long: where names are asked of servers that are gone
+ * too, 20 seconds. libuv has half of its threads for look-ups, four by default in all. So there is
+ * one look-up of a name at a time, whose answer is for all who have asked meanwhile, and there are
+ * threads for three such names and the others. Not for more: they are a process' from its first
+ * look-up on, and libuv ends it when the system gives it one less.
+ */
+static const char threads[] = "8";
+
+typedef struct LookUp LookUp;
+
 struct Loop {
     uv_loop_t uv;
-    size_t resolutions; /* that are under way */
+    LookUp *look_ups; /* that are under way */
 };
 
 struct Watch {
@@ -32,14 +44,22 @@ typedef struct {
 } AfterEvents;
 
 struct Resolution {
-    uv_getaddrinfo_t uv;
+    Resolution *next; /* of the same look-up */
     unsigned attempt;
     void (*resolved)(void *arg, const char *address); /* NULL: nobody asks any more */
     void *arg;
 };
 
+struct LookUp {
+    uv_getaddrinfo_t uv;
+    LookUp *next;
+    Resolution *asked;
+    char host[];
+};
+
 Loop *loop_new(void)
 {
+    setenv("UV_THREADPOOL_SIZE", threads, 0);
     Loop *loop = calloc(1, sizeof(*loop));
     if (loop && uv_loop_init(&loop->uv) != 0) {
         free(loop);
@@ -207,37 +227,64 @@ static const struct addrinfo *pick_address(const struct addrinfo *found, unsigne
     return found;
 }
 
-static void on_resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
+static void answer(const Resolution *resolution, const struct addrinfo *found)
 {
-    Resolution *resolution = OWNER_OF(uv, Resolution, uv);
-    Loop *loop = OWNER_OF(uv->loop, Loop, uv);
     char text[INET6_ADDRSTRLEN];
-    const struct addrinfo *picked = status == 0 ? pick_address(found, resolution->attempt) : NULL;
-    bool ok = picked && uv_ip_name(picked->ai_addr, text, sizeof(text)) == 0;
-    uv_freeaddrinfo(found);
-    loop->resolutions--;
+    const struct addrinfo *picked = pick_address(found, resolution->attempt);
+    const bool ok = picked && uv_ip_name(picked->ai_addr, text, sizeof(text)) == 0;
     if (resolution->resolved) {
         resolution->resolved(resolution->arg, ok ? text : NULL);
     }
-    free(resolution);
+}
+
+static void on_looked_up(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
+{
+    LookUp *look_up = OWNER_OF(uv, LookUp, uv);
+    LookUp **link = &OWNER_OF(uv->loop, Loop, uv)->look_ups;
+    while (*link != look_up) {
+        link = &(*link)->next;
+    }
+    *link = look_up->next; /* who asks from now on begins another */
+    for (Resolution *resolution = look_up->asked, *next; resolution; resolution = next) {
+        answer(resolution, status == 0 ? found : NULL);
+        next = resolution->next;
+        free(resolution);
+    }
+    uv_freeaddrinfo(found);
+    free(look_up);
+}
+
+/* The look-up of the name that is under way, or a new one. NULL: not even begun. */
+static LookUp *look_up_host(Loop *loop, const char *host)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    for (LookUp *look_up = loop->look_ups; look_up; look_up = look_up->next) {
+        if (strcmp(look_up->host, host) == 0) {
+            return look_up;
+        }
+    }
+    LookUp *look_up = calloc(1, sizeof(*look_up) + strlen(host) + 1);
+    if (!look_up || uv_getaddrinfo(&loop->uv, &look_up->uv, on_looked_up, host, NULL, &hints)) {
+        free(look_up);
+        return NULL;
+    }
+    memcpy(look_up->host, host, strlen(host) + 1);
+    look_up->next = loop->look_ups;
+    loop->look_ups = look_up;
+    return look_up;
 }
 
 Resolution *loop_resolve(Loop *loop, const char *host, unsigned attempt,
                          void (*resolved)(void *arg, const char *address), void *arg)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     Resolution *resolution = calloc(1, sizeof(*resolution));
-    if (!resolution) {
-        return NULL;
-    }
-    resolution->attempt = attempt;
-    resolution->resolved = resolved;
-    resolution->arg = arg;
-    if (uv_getaddrinfo(&loop->uv, &resolution->uv, on_resolved, host, NULL, &hints) != 0) {
+    LookUp *look_up = resolution ? look_up_host(loop, host) : NULL;
+    if (!look_up) {
         free(resolution);
         return NULL;
     }
-    loop->resolutions++;
+    *resolution = (Resolution){look_up->asked, attempt, resolved, arg};
+    look_up->asked = resolution;
     return resolution;
 }
 
@@ -260,7 +307,7 @@ static void close_handle(uv_handle_t *handle, void *unused)
 Loop *loop_free(Loop *loop)
 {
     /* A look-up may take long, and the process is about to end. */
-    if (loop && loop->resolutions == 0) {
+    if (loop && !loop->look_ups) {
         uv_walk(&loop->uv, close_handle, NULL);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
         uv_loop_close(&loop->uv);

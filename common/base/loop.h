@@ -68,7 +68,7 @@ bool loop_after_events(Loop *loop, void (*hook)(void *arg), void *arg);
 /*
  * Resolves a host name without blocking and calls resolved(arg, address): one of its addresses as
  * text, another with each attempt (0, 1, ...), or NULL. What is returned is gone when resolved() is
- * called. NULL = not even begun.
+ * called. NULL = not even begun. A name that takes long holds up no other, unless they are many.
  */
 Resolution *loop_resolve(Loop *loop, const char *host, unsigned attempt,
                          void (*resolved)(void *arg, const char *address), void *arg);

@@ -150,6 +150,24 @@ static inline Str str_trim_space(Str s)
     return s;
 }
 
+/* Reads a decimal number up to max, which is all of the text. false: it is none, or larger. */
+static inline bool str_get_number(Str s, unsigned max, unsigned *ret)
+{
+    unsigned value = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned)(s.ptr[i] - '0');
+        if (!ascii_is_digit(s.ptr[i]) || value > max / 10 || digit > max - value * 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    if (s.len == 0) {
+        return false;
+    }
+    *ret = value;
+    return true;
+}
+
 /* Writes the bytes of s to `to`, which must have room; returns where they end. */
 static inline char *str_put(char *to, Str s)
 {
