@@ -111,10 +111,10 @@ $(UNIT_TESTS): %: %.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $^ -lcmocka $(LIBS)
 
-.PHONY: test unit unit-valgrind system
+.PHONY: test unit unit-valgrind system cluster-test
 test: ## Install what is missing and run all tests, also under ASan and valgrind
 	$(Q)tests/tools/deps.sh build run test
-	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system
+	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system cluster-test
 	$(Q)$(MAKE) --no-print-directory MODE=asan unit system
 
 unit: $(UNIT_TESTS) $(if $(filter *,$(T)),fuzz-replay) ## Run the unit tests, and what fuzzing once found; T=NAME: one of them
@@ -126,15 +126,21 @@ unit-valgrind: $(UNIT_TESTS) ## Run the unit tests under valgrind
 	    { cat $$t.valgrind.log; exit 1; }; echo "valgrind: $$(basename $$t) ok"; done
 
 system: all ## Run the system tests: real nginx, real Redis; K=WORDS: those whose names match
-	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q $(if $(K),-k '$(K)') tests/system
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q -m 'not cluster' $(if $(K),-k '$(K)') tests/system
+
+cluster-test: all ## Run the tests with real clusters and sentinels of Redis; K=WORDS: those whose names match
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q -m cluster $(if $(K),-k '$(K)') tests/system
 
 system-valgrind: all ## Run the core of the system tests with the program under valgrind
 	$(Q)TICKSTREAM_WRAP="valgrind -q --error-exitcode=99 --trace-children=yes --leak-check=full" \
-	    TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q tests/system
+	    TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q -m 'not cluster' tests/system
 
-.PHONY: system-valgrind chaos compose-test
+.PHONY: system-valgrind chaos chaos-cluster compose-test
 chaos: all ## Kill, stop and starve everything under load for CHAOS_SECONDS, and compare the ledger
 	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/chaos.py
+
+chaos-cluster: all ## The same with the nodes of a Redis Cluster: kill, stop, fail over, move slots
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/cluster_chaos.py
 
 compose-test: ## Bring the containers up, scale and kill them under load, and compare; needs root
 	$(Q)tests/tools/deps.sh compose
@@ -182,12 +188,15 @@ $(BUILD)/bench-decode: $(BUILD)/tests/bench/bench_decode.o $(BUILD)/libcommon.a
 $(BUILD)/bench-redis: $(BUILD)/tests/bench/bench_redis.o $(BUILD)/libcommon.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-.PHONY: bench bench-redis bench-readme bench-deps callgrind
+.PHONY: bench bench-redis bench-cluster bench-readme bench-deps callgrind
 bench: all $(BUILD)/bench-scan $(BUILD)/bench-redis ## Compare with nginx + Lua, PHP-FPM, blocking threads and Redis itself
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_FLAGS)
 
 bench-redis: $(BUILD)/bench-redis ## Count what a status costs Redis: instructions, bytes of the AOF and of memory
 	$(Q)$(PYTHON) tests/bench/redis_cost.py --build $(BUILD) $(BENCH_FLAGS)
+
+bench-cluster: all ## Measure partitions, a cluster, and replicas near and far, against one server
+	$(Q)$(PYTHON) tests/bench/cluster_bench.py --build $(BUILD) $(BENCH_FLAGS)
 
 bench-readme: ## Take the results of the last `make bench` into tests/bench and the README
 	$(Q)$(PYTHON) tests/bench/report.py build/bench README.md

@@ -16,7 +16,7 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 23 };
+enum { SETTINGS = 27 };
 
 /* Texts that were given, in the order of precedence, later ones win. */
 typedef struct {
@@ -42,10 +42,18 @@ static const Setting settings[SETTINGS] = {
     {"WORKERS", "auto", &kind_workers, RANGE(workers, 1, LIMIT_WORKERS / 2),
      "auto or {least} to {most}", "processes; auto = one for each core"},
     {"REDIS_URL", "redis://127.0.0.1:6379/0", &kind_redis_url, FIELD(redis),
-     .wanted = "redis[s]://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]",
-     .help = "where the streams are; rediss: with TLS"},
+     .wanted = REDIS_SERVERS_FORMS,
+     .help =
+         "where the streams are: a server, by whom it is found, or a cluster; rediss: with TLS"},
     {"REDIS_TIMEOUT", "2s", &kind_duration, RANGE(redis_timeout, 10, 60000),
      "a duration from {least} to {most}", "after which a publication is answered 503"},
+    {"REDIS_ACK", "local", &kind_ack, RANGE(redis_ack, 1, ACK_REPLICAS_MOST),
+     "local, replicas:N or fsync:L,N, where N is at most {most} and L 0 or 1",
+     "who must have a status before it is answered 200; fsync: on disk, L = 1: of the master too"},
+    {"REDIS_SENTINEL_USER", "", &kind_text, TEXT(redis_sentinel_user, 0),
+     "a name of at most {most} bytes", "of the sentinels, which have users of their own"},
+    {"REDIS_SENTINEL_PASSWORD", "", &kind_password, TEXT(redis_sentinel_password, 0),
+     "a password of at most {most} bytes", "of that user, or of the sentinels"},
     {"REDIS_TLS_CA", "", &kind_path, TEXT(redis_tls_ca, 0), "an absolute path",
      "file or folder of the CAs that Redis' certificate may be of; none = the system's"},
     {"REDIS_TLS_CERT", "", &kind_path, TEXT(redis_tls_cert, 0), "an absolute path",
@@ -60,6 +68,8 @@ static const Setting settings[SETTINGS] = {
      .help = "refuse a Redis that is known to evict or not to persist"},
     {"STREAM", "whatsapp:statuses", &kind_stream, TEXT(stream, 1),
      "a name of {least} to {most} bytes without braces", "stream of the statuses"},
+    {"STREAM_PARTITIONS", "1", &kind_count, RANGE(stream_partitions, 1, PARTITIONS_MOST),
+     "{least} to {most}", "N > 1: the statuses are spread over STREAM:0 to STREAM:N-1; for good"},
     {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 30 * ONE_DAY_MS),
      "0 or a duration up to {most}",
      "how long a status is recognised when it comes again; 0 = off"},
@@ -297,6 +307,19 @@ StreamKeys *config_keys(const Config *config, const char *stream)
     return stream_keys_new(stream, config->events_stream, (unsigned)(config->dedupe_window / 1000));
 }
 
+Partitions *config_partitions(const Config *config)
+{
+    Partitions *partitions =
+        partitions_new(config->stream, config->stream_partitions, config->events_stream,
+                       (unsigned)(config->dedupe_window / 1000));
+    for (size_t i = 0; partitions && i < partitions->count; i++) {
+        partitions->keys[i]->by_script =
+            partitions->count > 1 || config->redis.kind == SERVERS_CLUSTER;
+        partitions->keys[i]->touches = config->redis_ack.kind != ACK_LOCAL;
+    }
+    return partitions;
+}
+
 /* A setting that has no effect is worse than an error: what was to be secret would not be. */
 static bool check_tls(const Config *config, Error *reterr)
 {
@@ -308,20 +331,57 @@ static bool check_tls(const Config *config, Error *reterr)
                         : tls.verify  ? "VERIFY"
                                       : NULL;
     Error error;
-    if (given && !config->redis.tls) {
+    if (given && !config->redis.server.tls) {
         return bad(reterr,
-                   PREFIX "REDIS_TLS_%s: only with a " PREFIX
-                          "REDIS_URL that begins with rediss://",
+                   PREFIX "REDIS_TLS_%s: only with a " PREFIX "REDIS_URL that begins with rediss",
                    given);
     }
     if (!tls.cert[0] != !tls.key[0]) {
         return bad(reterr, PREFIX "REDIS_TLS_CERT and " PREFIX "REDIS_TLS_KEY: only together");
     }
-    if (!config->redis.tls || tls_check(&tls, &error)) {
+    if (!config->redis.server.tls || tls_check(&tls, &error)) {
         return true;
     }
     return error.code == ERROR_NO_MEMORY ? error_no_memory(reterr)
                                          : bad(reterr, PREFIX "REDIS_TLS_*: %s", error.text);
+}
+
+static bool check_sentinel(const Config *config, Error *reterr)
+{
+    const char *given = config->redis_sentinel_user[0]       ? "USER"
+                        : config->redis_sentinel_password[0] ? "PASSWORD"
+                                                             : NULL;
+    if (given && config->redis.kind != SERVERS_SENTINEL) {
+        return bad(reterr,
+                   PREFIX "REDIS_SENTINEL_%s: only with a " PREFIX
+                          "REDIS_URL that begins with redis+sentinel or rediss+sentinel",
+                   given);
+    }
+    if (config->redis_sentinel_user[0] && !config->redis_sentinel_password[0]) {
+        return bad(reterr,
+                   PREFIX "REDIS_SENTINEL_USER: only with " PREFIX "REDIS_SENTINEL_PASSWORD");
+    }
+    return true;
+}
+
+/* The names of partitions are longer than that of the stream, and what is written together must be
+ * in one slot of a cluster. */
+static bool check_partitions(const Config *config, Error *reterr)
+{
+    const size_t longest = sizeof(config->stream) - sizeof(":255");
+    const bool are_many = config->stream_partitions > 1;
+    if (are_many && strlen(config->stream) > longest) {
+        return bad(reterr,
+                   PREFIX "STREAM: must be a name of at most %zu bytes with " PREFIX
+                          "STREAM_PARTITIONS",
+                   longest);
+    }
+    if ((are_many || config->redis.kind == SERVERS_CLUSTER) &&
+        !partitions_allow_events(config->stream, config->events_stream)) {
+        return bad(reterr, PREFIX "EVENTS_STREAM: with %s it must be a name like {%.60s}:events",
+                   are_many ? PREFIX "STREAM_PARTITIONS" : "a cluster", config->stream);
+    }
+    return true;
 }
 
 /* What only several settings together show. */
@@ -343,7 +403,13 @@ static bool check_together(const Config *config, Error *reterr)
     if (config->dedupe_window > 0 && config->dedupe_window < 1000) {
         return bad(reterr, PREFIX "DEDUPE_WINDOW: must be 0 or at least 1s");
     }
-    return check_tls(config, reterr);
+    if (config->redis_ack.kind != ACK_LOCAL && config->redis_timeout < ACK_TIMEOUT_LEAST) {
+        return bad(reterr,
+                   PREFIX "REDIS_TIMEOUT: must be at least %d ms with this " PREFIX "REDIS_ACK",
+                   ACK_TIMEOUT_LEAST);
+    }
+    return check_partitions(config, reterr) && check_sentinel(config, reterr) &&
+           check_tls(config, reterr);
 }
 
 Config *config_load(const char *path, char *const *environment, Error *reterr)
@@ -451,8 +517,8 @@ void config_print_help(void)
         const Setting *setting = &settings[i];
         Str wanted = setting_describe(setting, arena);
         Str help = setting->help[0] ? str_from(setting->help) : wanted;
-        printf("  %-16s %.*s\n", setting->name, STR_ARG(help));
-        printf("  %-16s   %.*s; default: %s\n", "", STR_ARG(wanted),
+        printf("  %-23s %.*s\n", setting->name, STR_ARG(help));
+        printf("  %-23s   %.*s; default: %s\n", "", STR_ARG(wanted),
                setting->initial[0] ? setting->initial : "none");
     }
     arena_free(arena);

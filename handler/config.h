@@ -8,9 +8,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "redis/ack.h"
 #include "redis/tls.h"
 #include "redis/url.h"
-#include "stream/keys.h"
+#include "stream/partitions.h"
 
 #include <stdint.h>
 
@@ -27,8 +28,11 @@ typedef struct Config {
     unsigned socket_mode;  /* of a unix socket */
     char socket_group[64]; /* of a unix socket; "" = as created */
     size_t workers;        /* processes, 1..LIMIT_WORKERS / 2 */
-    RedisUrl redis;
-    int64_t redis_timeout;  /* milliseconds */
+    RedisServers redis;
+    int64_t redis_timeout;         /* milliseconds */
+    Ack redis_ack;                 /* who must have what a 200 is answered for */
+    char redis_sentinel_user[128]; /* of the sentinels alone; "" = none */
+    char redis_sentinel_password[512];
     char redis_tls_ca[512]; /* paths; "" = none */
     char redis_tls_cert[512];
     char redis_tls_key[512];
@@ -36,8 +40,9 @@ typedef struct Config {
     TlsVerify redis_tls_verify;
     bool require_durable; /* a Redis that evicts or forgets is not written to */
     char stream[512];
-    char events_stream[512]; /* "" = none */
-    int64_t dedupe_window;   /* milliseconds, 0 = off */
+    size_t stream_partitions; /* 1..PARTITIONS_MOST */
+    char events_stream[512];  /* "" = none */
+    int64_t dedupe_window;    /* milliseconds, 0 = off */
     Secrets app_secrets;
     bool allow_unsigned;
     bool trust_relay; /* nginx may vouch for a request without a signature */
@@ -61,6 +66,10 @@ TlsSettings config_tls(const Config *config);
 /* The keys of a stream, which need not be the configured one, with the events and the window that
  * are. NULL: no memory. Caller frees with stream_keys_free(). */
 StreamKeys *config_keys(const Config *config, const char *stream);
+
+/* The partitions of the configured stream, and how they are written to. NULL: no memory. Caller
+ * frees with partitions_free(). */
+Partitions *config_partitions(const Config *config);
 
 /*
  * Tells what is allowed and is hardly meant, or a hole: one line each, which names the setting and

@@ -153,6 +153,9 @@ static void print_size(const Setting *setting, const Config *config)
 static const Unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {NULL, 0}};
 const Kind kind_size = {parse_size, print_size, sizes, NULL};
 
+static const Unit counts[] = {{"", 1}, {NULL, 0}};
+const Kind kind_count = {parse_size, print_size, counts, NULL};
+
 static bool parse_workers(const Setting *setting, Str text, Config *config)
 {
     if (str_eq(text, STR("auto"))) {
@@ -165,7 +168,6 @@ static bool parse_workers(const Setting *setting, Str text, Config *config)
     return parse_size(setting, text, config);
 }
 
-static const Unit counts[] = {{"", 1}, {NULL, 0}};
 const Kind kind_workers = {parse_workers, print_size, counts, NULL};
 
 static bool parse_mode(const Setting *setting, Str text, Config *config)
@@ -187,19 +189,55 @@ static bool parse_redis(const Setting *setting, Str text, Config *config)
 {
     Error error;
     (void)setting;
-    return redis_url_parse(text, &config->redis, &error);
+    return redis_servers_parse(text, &config->redis, &error);
 }
 
 static void print_redis(const Setting *setting, const Config *config)
 {
-    const RedisUrl *url = const_field(setting, config);
-    const char *scheme = url->unix_socket ? "unix" : url->tls ? "rediss" : "redis";
-    printf("%s://%s%s", scheme, url->password[0] ? "***@" : "",
-           url->shown + (url->unix_socket ? 5 : 0));
-    printf(url->unix_socket ? "?db=%u" : "/%u", url->db);
+    static const char *const found_by[] = {
+        [SERVERS_ONE] = "", [SERVERS_SENTINEL] = "+sentinel", [SERVERS_CLUSTER] = "+cluster"};
+    const RedisServers *servers = const_field(setting, config);
+    const RedisUrl *url = &servers->server;
+    const char *mask = url->password[0] ? "***@" : "";
+    if (url->unix_socket) {
+        printf("unix://%s%s?db=%u", mask, url->host, url->db);
+        return;
+    }
+    printf("redis%s%s://%s", url->tls ? "s" : "", found_by[servers->kind], mask);
+    for (size_t i = 0; i < servers->seed_count; i++) {
+        char text[ADDRESS_TEXT];
+        address_show(&servers->seeds[i], text);
+        printf(i ? ",%s" : "%s", text);
+    }
+    if (servers->kind != SERVERS_CLUSTER) {
+        printf(servers->master[0] ? "/%s/%u" : "%s/%u", servers->master, url->db);
+    }
 }
 
 const Kind kind_redis_url = {parse_redis, print_redis, NULL, NULL};
+
+static bool parse_ack(const Setting *setting, Str text, Config *config)
+{
+    return ack_parse(text, field(setting, config));
+}
+
+static void print_ack(const Setting *setting, const Config *config)
+{
+    char text[ACK_TEXT];
+    ack_show(const_field(setting, config), text);
+    printf("%s", text);
+}
+
+const Kind kind_ack = {parse_ack, print_ack, NULL, NULL};
+
+/* A text that is not shown. */
+static void print_password(const Setting *setting, const Config *config)
+{
+    const char *password = const_field(setting, config);
+    printf("%s", password[0] ? "***" : "");
+}
+
+const Kind kind_password = {parse_text, print_password, NULL, NULL};
 
 Str setting_trim_marks(Str text)
 {

@@ -279,6 +279,7 @@ static void plan_call(Call *call, const StreamKeys *keys, const CallBody *bodies
     plan_number(call, keys->window);
     plan_number(call, dedupe_lease(keys->window));
     plan_number(call, keys->window && count > 1 && may_repeat(bodies, count));
+    plan_number(call, keys->touches);
     for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
         const size_t elements = count_of_kind(bodies, count, kind);
         plan_number(call, elements);

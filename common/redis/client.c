@@ -15,6 +15,7 @@ enum {
 struct Client {
     const RedisUrl *url;
     int64_t timeout;
+    bool any_role;
     Loop *loop;
     Timer *timer;
     TlsContext *tls; /* NULL without TLS */
@@ -90,7 +91,8 @@ static Client *client_new(const ClientTarget *target, Error *reterr)
 {
     Client *client = calloc(1, sizeof(*client));
     if (client) {
-        *client = (Client){.url = target->url, .timeout = target->timeout};
+        *client =
+            (Client){.url = target->url, .timeout = target->timeout, .any_role = target->any_role};
         client->arena = arena_new();
         client->loop = loop_new();
         client->timer = client->loop ? loop_timer(client->loop, on_timer, client) : NULL;
@@ -115,7 +117,7 @@ static void try_address(Client *client, unsigned attempt, int64_t deadline)
                                      .greeting = &client->greeting,
                                      .timeout = client->timeout,
                                      .attempt = attempt};
-    client->greeting = greeting_of(client->url, NULL, false);
+    client->greeting = greeting_of(client->url, &(GreetingSettings){.any_role = client->any_role});
     client->connection = connection_open(client->loop, &target, &events, client);
     if (client->connection) {
         wait_until(client, deadline);

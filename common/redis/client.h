@@ -23,6 +23,7 @@ typedef struct Client Client;
 
 typedef struct {
     const RedisUrl *url; /* borrowed for the client's life */
+    bool any_role;       /* not only a master, but a replica or a sentinel will do as well */
     TlsSettings tls;     /* for a URL with TLS; borrowed for the call */
     int64_t timeout;     /* milliseconds: of each call, and of each step of connecting */
 } ClientTarget;

@@ -15,10 +15,11 @@ static const ErrorRule rules[] = {
     {STR_INIT("READONLY"), VERDICT_RECONNECT, true, "this server is a replica"},
     {STR_INIT("MASTERDOWN"), VERDICT_RECONNECT, true,
      "this server is a replica without its master"},
-    {STR_INIT("MOVED"), VERDICT_GIVE_UP, true,
-     "another cluster node owns the stream: connect to that one"},
-    {STR_INIT("ASK"), VERDICT_RETRY, false, "a cluster slot is being moved"},
-    {STR_INIT("CLUSTERDOWN"), VERDICT_RETRY, true, "the cluster has no owner for the stream"},
+    {STR_INIT("UNBLOCKED"), VERDICT_RECONNECT, true, "this server has become a replica"},
+    {STR_INIT("MOVED"), VERDICT_MOVED, true,
+     "another cluster node owns the stream: use redis+cluster:// in REDIS_URL"},
+    {STR_INIT("ASK"), VERDICT_ASK, false, "a cluster slot is being moved"},
+    {STR_INIT("CLUSTERDOWN"), VERDICT_LOOK_UP, true, "the cluster has no owner for the stream"},
     {STR_INIT("CROSSSLOT"), VERDICT_GIVE_UP, true,
      "EVENTS_STREAM must be in the slot of STREAM: use a hash tag"},
     {STR_INIT("OOM"), VERDICT_GIVE_UP, true,
@@ -44,6 +45,10 @@ static const ErrorRule rules[] = {
      true, "REDIS_URL has a password, but Redis wants none"},
     {STR_INIT("ERR invalid password"), VERDICT_RECONNECT, true,
      "the password in REDIS_URL is wrong"},
+    {STR_INIT("ERR unknown command 'WAITAOF'"), VERDICT_RECONNECT, true,
+     "REDIS_ACK=fsync needs Redis 7.2, or Valkey, or later"},
+    {STR_INIT("ERR WAITAOF"), VERDICT_RECONNECT, true,
+     "set appendonly to yes, or REDIS_ACK to fsync:0,N"},
     {STR_INIT("ERR unknown command"), VERDICT_GIVE_UP, true,
      "dedupe needs Redis 6.2, or Valkey, or later"},
     {STR_INIT("ERR no cmsgpack"), VERDICT_GIVE_UP, true,
@@ -55,14 +60,21 @@ const ErrorRule *error_rule(Str error)
 {
     const ErrorRule *rule = rules;
     while (!str_is_empty(rule->code)) {
-        bool whole_word = error.len == rule->code.len ||
-                          (error.len > rule->code.len && error.ptr[rule->code.len] == ' ');
+        bool whole_word =
+            error.len == rule->code.len ||
+            (error.len > rule->code.len && strchr(" ,", error.ptr[rule->code.len]) != NULL);
         if (str_starts_with(error, rule->code) && whole_word) {
             break;
         }
         rule++;
     }
     return rule;
+}
+
+bool error_passes(const ErrorRule *rule)
+{
+    return rule->verdict == VERDICT_RETRY || rule->verdict == VERDICT_LOOK_UP ||
+           rule->verdict == VERDICT_MOVED || rule->verdict == VERDICT_ASK;
 }
 
 Str error_to_show(Str error)

@@ -13,6 +13,9 @@ typedef enum {
     VERDICT_GIVE_UP, /* 503; sending it again would not help now */
     VERDICT_RETRY,   /* nothing was executed: send it again after a pause, inside the deadline */
     VERDICT_SEND_SOURCE, /* the server does not know the script: send it with its source */
+    VERDICT_MOVED,       /* nothing was executed: another server of the cluster owns the slot */
+    VERDICT_ASK,         /* nothing was executed: this key has gone ahead of its slot; ask there */
+    VERDICT_LOOK_UP,     /* as VERDICT_RETRY, and somebody should look who owns the slot */
     VERDICT_RECONNECT,   /* this server is not the one to write to: end the connection, look it up
                             again, 503 */
 } Verdict;
@@ -27,6 +30,9 @@ typedef struct {
 /* The rule for an error reply (without its '-'); never NULL: what is not in the table is given up
  * with an alert. */
 const ErrorRule *error_rule(Str error);
+
+/* Does it pass by itself, so that it is worth while to ask again, here or elsewhere? */
+bool error_passes(const ErrorRule *rule);
 
 /* As much of an error reply as may be logged: some quote the command, and so what is nobody's
  * business; all are cut. */

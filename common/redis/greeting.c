@@ -10,14 +10,15 @@ typedef enum {
     ASK_MULTI,
     ASK_EXEC,
     ASK_SCRIPT,
+    ASK_BARRIER,
     ASK_COUNT
 } Question;
 
 enum { WORDS_MOST = 3 };
 
-Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys, bool requires_durable)
+Greeting greeting_of(const RedisUrl *url, const GreetingSettings *settings)
 {
-    return (Greeting){.url = url, .keys = keys, .requires_durable = requires_durable};
+    return (Greeting){.url = url, .settings = *settings};
 }
 
 /* The words of a question; 0 = it is not asked. */
@@ -25,8 +26,9 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
                        Str words[WORDS_MOST])
 {
     const RedisUrl *url = greeting->url;
-    const bool publishes = greeting->keys != NULL,
-               by_transaction = publishes && greeting->keys->window == 0;
+    const StreamKeys *keys = greeting->settings.keys;
+    const bool publishes = keys != NULL,
+               by_transaction = publishes && keys->window == 0 && !keys->by_script;
     const Str user = str_from(url->user), password = str_from(url->password);
     switch (question) {
     case ASK_AUTH:
@@ -45,7 +47,7 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
         return 3;
     case ASK_ROLE:
         words[0] = STR("ROLE");
-        return 1;
+        return greeting->settings.any_role ? 0 : 1;
     case ASK_MULTI:
         words[0] = STR("MULTI");
         return by_transaction ? 1 : 0;
@@ -57,10 +59,30 @@ static size_t words_of(const Greeting *greeting, Question question, char db[12],
         words[1] = STR("LOAD");
         words[2] = publish_script;
         return publishes ? 3 : 0;
+    case ASK_BARRIER: /* write_barrier() */
     case ASK_COUNT:
         break;
     }
     return 0;
+}
+
+/* One that waits for nobody: does the server know it, and may we? */
+static bool write_barrier(const Greeting *greeting, Buffer *buffer)
+{
+    Ack ack = greeting->settings.ack;
+    ack.replicas = 0;
+    return ack_write(&ack, buffer, 1);
+}
+
+static bool write_question(Greeting *greeting, Buffer *buffer, Question question)
+{
+    char db[12] = "";
+    Str words[WORDS_MOST];
+    const bool is_barrier = question == ASK_BARRIER && greeting->settings.ack.kind != ACK_LOCAL;
+    const size_t count = words_of(greeting, question, db, words);
+    greeting->asked |= count || is_barrier ? 1U << question : 0;
+    return is_barrier ? write_barrier(greeting, buffer)
+                      : !count || resp_command(buffer, words, count);
 }
 
 bool greeting_write(Greeting *greeting, Buffer *buffer)
@@ -68,15 +90,13 @@ bool greeting_write(Greeting *greeting, Buffer *buffer)
     greeting->asked = 0;
     greeting->complaint[0] = '\0';
     for (Question question = 0; question < ASK_COUNT; question++) {
-        char db[12] = "";
-        Str words[WORDS_MOST];
-        size_t count = words_of(greeting, question, db, words);
-        if (count && !resp_command(buffer, words, count)) {
+        if (!write_question(greeting, buffer, question)) {
             return false;
         }
-        greeting->asked |= count ? 1U << question : 0;
     }
-    return !greeting->keys || trial_write(&greeting->trial, buffer, greeting->keys);
+    const GreetingSettings *settings = &greeting->settings;
+    return !settings->keys ||
+           trial_write(&greeting->trial, buffer, settings->keys, settings->in_cluster);
 }
 
 static Question first_asked(const Greeting *greeting)
@@ -109,7 +129,7 @@ static bool accept_role(Greeting *greeting, const Reply *reply)
     }
     snprintf(greeting->complaint, sizeof(greeting->complaint), "%.200s is a %.*s, not a master",
              greeting->url->shown, role.len < 40 ? (int)role.len : 40, role.ptr);
-    greeting->alert = true;
+    greeting->alert = !greeting->settings.in_cluster; /* there the owner is asked for anew */
     return false;
 }
 
@@ -135,22 +155,27 @@ static bool accept(Greeting *greeting, Question question, const Reply *reply)
         }
         return is_sha;
     }
+    if (question == ASK_BARRIER) {
+        Acknowledged acknowledged;
+        return ack_read(&greeting->settings.ack, reply, &acknowledged);
+    }
     return question == ASK_EXEC ? reply->kind == REPLY_LIST : reply->kind == REPLY_STATUS;
 }
 
 /* Not a fault of how things are set up: publications are refused until it is over. */
 static bool passes(Str error)
 {
-    return error_rule(error)->verdict == VERDICT_RETRY || str_starts_with(error, STR("OOM")) ||
-           str_starts_with(error, STR("MISCONF"));
+    const ErrorRule *rule = error_rule(error);
+    return (error_passes(rule) && rule->verdict != VERDICT_MOVED) ||
+           str_starts_with(error, STR("OOM")) || str_starts_with(error, STR("MISCONF"));
 }
 
 /* The last answer is there: is what was learnt good enough? */
 static bool judge(Greeting *greeting)
 {
     greeting->durable =
-        standing_judge(&greeting->trial.standing, greeting->keys, greeting->durable_why);
-    if (greeting->durable != DURABLE_NO || !greeting->requires_durable) {
+        standing_judge(&greeting->trial.standing, greeting->settings.keys, greeting->durable_why);
+    if (greeting->durable != DURABLE_NO || !greeting->settings.requires_durable) {
         return true;
     }
     snprintf(greeting->complaint, sizeof(greeting->complaint),

@@ -4,10 +4,11 @@
  *
  * All questions leave at once, their answers come in the same order: AUTH, SELECT, CLIENT SETNAME,
  * ROLE (only a master is written to), MULTI and EXEC (without that right, what stands between them
- * would be executed one by one), SCRIPT LOAD, and then those of a trial: what a publication needs.
- * A name, a role and INFO may be forbidden to us.
+ * would be executed one by one), SCRIPT LOAD, a barrier that waits for nobody (WAIT, WAITAOF), and
+ * then those of a trial: what a publication needs. A name, a role and INFO may be forbidden to us.
  *
- * Without keys, as of a client that publishes nothing, only the first four are asked.
+ * Without keys, as of a client that publishes nothing, only the first four are asked; and of a
+ * server that need not be a master, ROLE is not.
  *
  * A server that lacks a right, has a key of another type, or is known to forget where that must not
  * be, is refused. One that is full or cannot write to its disk is not: that passes, and meanwhile
@@ -18,14 +19,23 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "redis/ack.h"
 #include "redis/call.h"
 #include "redis/trial.h"
 #include "redis/url.h"
 
+/* What is wanted of a server. */
 typedef struct {
-    const RedisUrl *url;    /* borrowed, as are the keys */
-    const StreamKeys *keys; /* of what will be published; NULL = nothing will */
+    const StreamKeys *keys; /* of what will be published, borrowed; NULL = nothing will */
     bool requires_durable;  /* a server that is known to evict or not to persist is refused */
+    bool in_cluster;        /* the keys may be elsewhere by now */
+    Ack ack;                /* what barriers will ask for; {0}: there will be none */
+    bool any_role;          /* not only a master, but a replica or a sentinel will do as well */
+} GreetingSettings;
+
+typedef struct {
+    const RedisUrl *url; /* borrowed */
+    GreetingSettings settings;
 
     unsigned asked; /* a bit for each question before the trial that is still to be answered */
     Trial trial;
@@ -39,7 +49,7 @@ typedef struct {
     char durable_why[2 * LIMIT_TEXT]; /* "" when it is DURABLE_YES */
 } Greeting;
 
-Greeting greeting_of(const RedisUrl *url, const StreamKeys *keys, bool requires_durable);
+Greeting greeting_of(const RedisUrl *url, const GreetingSettings *settings);
 
 /* Appends the questions; starts anew. false: no memory. */
 bool greeting_write(Greeting *greeting, Buffer *buffer);

@@ -45,7 +45,6 @@ static void tell_durable(Link *link, Durable durable, const char *why)
     }
     link->durable = durable;
     snprintf(link->durable_why, sizeof(link->durable_why), "%s", why);
-    stats_set(STAT_REDIS_DURABLE, durable);
 }
 
 static void warn_of_memory(Link *link, const Standing *standing)
@@ -74,9 +73,6 @@ static void log_complaint(const Greeting *greeting)
 static void log_end(Link *link, const char *why, size_t not_taken)
 {
     static LogSite ends;
-    if (link->greeting.durable) {
-        tell_durable(link, link->greeting.durable, link->greeting.durable_why);
-    }
     log_complaint(&link->greeting);
     log_rarely(&ends, LOG_WARN, "redis: %s (%s), %zu requests not taken", why,
                link->settings.url->shown, not_taken);
@@ -88,7 +84,6 @@ static void try_again(Link *link)
 {
     const bool lasted = link->is_ready && loop_clock_ms() - link->ready_since >= LASTED;
     stats_add(STAT_REDIS_LOST, link->is_ready);
-    stats_set(STAT_REDIS_CONNECTED, 0);
     link->connection = NULL;
     link->is_ready = false;
     link->failures = lasted ? 0 : link->failures + 1;
@@ -103,7 +98,6 @@ static void on_ready(void *arg)
     link->is_ready = true;
     link->ready_since = loop_clock_ms();
     stats_add(STAT_REDIS_CONNECTS, 1);
-    stats_set(STAT_REDIS_CONNECTED, 1);
     log_rarely(&site, LOG_INFO, "redis: connected (%s)", link->settings.url->shown);
     tell_durable(link, greeting->durable, greeting->durable_why);
     warn_of_memory(link, &greeting->trial.standing);
@@ -124,6 +118,9 @@ static void on_ended(void *arg, const char *why)
 {
     Link *link = arg;
     try_again(link);
+    if (link->greeting.durable) {
+        tell_durable(link, link->greeting.durable, link->greeting.durable_why);
+    }
     log_end(link, why, link->events.lost(link->arg));
 }
 
@@ -137,8 +134,7 @@ static void start_connecting(void *arg)
                                      .greeting = &link->greeting,
                                      .timeout = link->settings.timeout,
                                      .attempt = link->failures};
-    link->greeting =
-        greeting_of(link->settings.url, link->settings.keys, link->settings.requires_durable);
+    link->greeting = greeting_of(link->settings.url, &link->settings.greeting);
     log_line(LOG_DEBUG, "redis: connecting (%s)", link->settings.url->shown);
     link->connection = connection_open(link->loop, &target, &events, link);
     if (!link->connection) {
@@ -164,6 +160,16 @@ Link *link_open(Loop *loop, const LinkSettings *settings, const LinkEvents *even
 bool link_is_ready(const Link *link)
 {
     return link && link->is_ready;
+}
+
+bool link_has_failed(const Link *link)
+{
+    return link->failures > 0;
+}
+
+void link_use(Link *link, const StreamKeys *keys)
+{
+    link->settings.greeting.keys = keys;
 }
 
 Str link_script(const Link *link)
@@ -219,12 +225,22 @@ void link_recovered(Link *link)
 const char *link_heed(Link *link, const Standing *standing)
 {
     char why[2 * LIMIT_TEXT];
-    const Durable durable = standing_judge(standing, link->settings.keys, why);
+    const Durable durable = standing_judge(standing, link->settings.greeting.keys, why);
     tell_durable(link, durable, why);
     warn_of_memory(link, standing);
-    return durable == DURABLE_NO && link->settings.requires_durable
+    return durable == DURABLE_NO && link->settings.greeting.requires_durable
                ? "refused for TICKSTREAM_REQUIRE_DURABLE"
                : NULL;
+}
+
+const char *link_trouble(const Link *link)
+{
+    return link->trouble ? link->trouble->advice : NULL;
+}
+
+Durable link_durable(const Link *link)
+{
+    return link->durable;
 }
 
 const char *link_durability(const Link *link)

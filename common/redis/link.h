@@ -24,10 +24,9 @@ typedef struct {
 /* All of it is borrowed for the link's life. */
 typedef struct {
     const RedisUrl *url;
-    const StreamKeys *keys;
-    TlsContext *tls;       /* for a URL with TLS, else NULL */
-    int64_t timeout;       /* milliseconds, as of a connection */
-    bool requires_durable; /* as of a greeting */
+    GreetingSettings greeting;
+    TlsContext *tls; /* for a URL with TLS, else NULL */
+    int64_t timeout; /* milliseconds, as of a connection */
 } LinkSettings;
 
 /* Starts to connect. NULL: no memory. */
@@ -35,6 +34,12 @@ Link *link_open(Loop *loop, const LinkSettings *settings, const LinkEvents *even
 
 /* Takes NULL, which is not. */
 bool link_is_ready(const Link *link);
+
+/* Has the last attempt to connect failed, or the last connection ended soon? */
+bool link_has_failed(const Link *link);
+
+/* With whose keys the next connection is greeted. */
+void link_use(Link *link, const StreamKeys *keys);
 
 /* The name of the script on this server; while it is ready. */
 Str link_script(const Link *link);
@@ -56,7 +61,12 @@ void link_recovered(Link *link);
 /* What a trial has learnt since the greeting. NULL, or why the connection must end. */
 const char *link_heed(Link *link, const Standing *standing);
 
-/* Whether what this server stores lasts, in words: "ok", or what is the matter. */
+/* The remedy for the last error that somebody has to do something about; NULL: writes succeed. */
+const char *link_trouble(const Link *link);
+
+/* Whether what this server stores lasts, as was told last (0 = not yet); and in words: "ok", or
+ * what is the matter. */
+Durable link_durable(const Link *link);
 const char *link_durability(const Link *link);
 
 /* Ends the connection because of something that only the caller knows, and makes another one.

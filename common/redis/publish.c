@@ -27,7 +27,8 @@ static void choose_step(Publishing *publishing, const StreamKeys *keys, const Pa
         take_some(payload->quarantined_count - first[ENTRY_QUARANTINED], &room);
     publishing->events =
         keys->events.ptr ? take_some(payload->event_count - first[ENTRY_EVENT], &room) : 0;
-    publishing->by_script = keys->window || publishing_total(publishing) > TRANSACTION_MOST;
+    publishing->by_script = keys->window || publishing_total(publishing) > TRANSACTION_MOST ||
+                            (keys->by_script && publishing_total(publishing) > 1);
 }
 
 Publishing publishing_of(const StreamKeys *keys, const Payload *payload)

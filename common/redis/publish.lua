@@ -2,7 +2,8 @@
 --
 -- KEYS  with a dedupe window: the state, set 0, set 1; then each stream that is appended to, no other
 -- ARGV  1  numbers: the window in seconds or 0; for how long a set counts as written; may two digests be the same,
---          0 or 1? How many statuses, elements in quarantine, events
+--          0 or 1? Is something to be written also when all is known, 0 or 1? How many statuses, elements in
+--          quarantine, events
 --       2  the statuses, by groups: how many, and the eight values that they share; then of each six of its own
 --       3  with a window: the digests of all elements
 --       …  in the order of the elements: an `extra` that is too long for 2, as it is; of an element that is no status
@@ -25,7 +26,7 @@ local SLICE, LEASE_MOST, LEASE_PART = 128, 60, 64 -- the lease of a window is a 
 
 local call, try, keys, args = redis.call, redis.pcall, KEYS, ARGV
 local unpack, take = unpack, cmsgpack.unpack_limit
-local window, lease, repeats, statuses, quarantined, events = cmsgpack.unpack(args[1])
+local window, lease, repeats, touches, statuses, quarantined, events = cmsgpack.unpack(args[1])
 local elements = statuses + quarantined + events
 local stream, word = 1, 2
 if window > 0 then stream, word = 4, 3 end
@@ -164,6 +165,11 @@ for before = 0, elements - 1, SLICE do
     if new and appended > 0 then call('SADD', current, unpack(new, 2, appended + 1)) end
 end
 
+-- A write that also a full server does: an expiry in the year 2286, of the set that there is. When nothing was appended it
+-- is the only one of this call, and others wait for what they know to be acknowledged.
+if touches == 1 and (failed or places[elements]) and call('PEXPIREAT', keys[2], '9999999999999') == 0 then
+    call('PEXPIREAT', keys[3], '9999999999999')
+end
 if behind == 0 and not failed then
     if not places[1] then return 0 end
     if places[elements] then return 1 end

@@ -37,6 +37,21 @@ void sending_pool_close(SendingPool *pool)
     pool->count = 0;
 }
 
+static void tell_publication(Sending *sending, ErrorCode code)
+{
+    Publication *publication = sending->publication;
+    sending->publication = NULL;
+    publication->code = code;
+    publication->result = sending->publishing.result;
+    publication->done(publication);
+}
+
+void sending_await(Sending *sending, Publication *publication)
+{
+    sending->told = tell_publication;
+    sending->publication = publication;
+}
+
 Sending *sending_of(SendingPool *pool, const StreamKeys *keys, Publication *publication,
                     const Publishing *publishing)
 {
@@ -46,19 +61,9 @@ Sending *sending_of(SendingPool *pool, const StreamKeys *keys, Publication *publ
     }
     Sending *sending = sending_new(pool);
     if (sending) {
-        sending->publication = publication;
+        sending_await(sending, publication);
         sending->publishing = *publishing;
         sending->digests = digests;
-    }
-    return sending;
-}
-
-Sending *sending_of_probe(SendingPool *pool, Probe *probe)
-{
-    Sending *sending = sending_new(pool);
-    if (sending) {
-        sending->probe = probe;
-        sending->is_probe = true;
     }
     return sending;
 }
@@ -74,7 +79,7 @@ bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, Err
 {
     const int64_t now = loop_clock_ms(), deadline = now + timeout;
     if (!sending->publication) {
-        return false; /* a probe, or nobody waits any more */
+        return false; /* no body, or nobody waits any more */
     }
     publishing_next(&sending->publishing, keys, sending->publication->payload);
     if (publishing_is_empty(&sending->publishing)) {
@@ -90,7 +95,8 @@ bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, Err
 
 bool sending_is_shared(const Sending *sending, const StreamKeys *keys)
 {
-    return !sending->is_probe && call_is_shared(&sending->publishing, keys);
+    return sending->kind == SENDING_BODY && !sending->asks &&
+           call_is_shared(&sending->publishing, keys);
 }
 
 /* The bodies of the call that begins with this one, valid until the next time that somebody asks.
@@ -115,18 +121,42 @@ static bool write_call(Sending *first, CallDraft *draft, Buffer *buffer, const S
     return call_write(draft, buffer, keys, script, bodies, count);
 }
 
+static bool write_commands(Sending *sending, CallDraft *draft, Buffer *buffer,
+                           const StreamKeys *keys, Str script)
+{
+    Publishing *publishing = &sending->publishing;
+    bool ok = false;
+    switch (sending->kind) {
+    case SENDING_BODY:
+        return publishing->by_script
+                   ? write_call(sending, draft, buffer, keys, script)
+                   : publish_write(publishing, buffer, keys, sending->publication);
+    case SENDING_PROBE:
+        ok = trial_write(&sending->trial, buffer, keys, sending->trial.in_cluster);
+        publishing_sent(publishing, trial_left(&sending->trial));
+        break;
+    case SENDING_CLAIM:
+        ok = claim_write(&sending->claim, buffer);
+        publishing_sent(publishing, 1);
+        break;
+    case SENDING_BARRIER:
+        break;
+    }
+    return ok;
+}
+
 bool sending_write(Sending *sending, CallDraft *draft, Buffer *buffer, const StreamKeys *keys,
                    Str script)
 {
+    const size_t start = buffer->len;
     sending->goes_on = false;
-    if (sending->is_probe) {
-        bool ok = trial_write(&sending->trial, buffer, keys);
-        publishing_sent(&sending->publishing, trial_left(&sending->trial));
-        return ok;
+    if ((sending->asks && !resp_command(buffer, &STR("ASKING"), 1)) ||
+        !write_commands(sending, draft, buffer, keys, script)) {
+        buffer->len = start;
+        return false;
     }
-    return sending->publishing.by_script
-               ? write_call(sending, draft, buffer, keys, script)
-               : publish_write(&sending->publishing, buffer, keys, sending->publication);
+    sending->publishing.replies += sending->asks;
+    return true;
 }
 
 bool batch_takes(const Batch *batch, const Sending *sending)
@@ -171,12 +201,43 @@ static const char *take_trial(Sending *sending, const Reply *reply, const Reply 
     return why;
 }
 
+static const char *take_claim(Sending *sending, const Reply *reply, const Reply **ret_error)
+{
+    *ret_error = reply_error(reply);
+    sending->publishing.replies--;
+    if (*ret_error) {
+        publishing_failed(&sending->publishing, *ret_error);
+    } else {
+        claim_take(&sending->claim, reply);
+    }
+    return NULL;
+}
+
+/* An error means what it means of the command behind it, whose own follows from it. */
+static const char *take_asking(Sending *sending, const Reply *reply, const Reply **ret_error)
+{
+    Publishing *publishing = &sending->publishing;
+    *ret_error = reply_error(reply);
+    publishing->replies--;
+    if (*ret_error) {
+        publishing_failed(publishing, *ret_error);
+    }
+    return *ret_error || reply->kind == REPLY_STATUS ? NULL : publish_senseless;
+}
+
 const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret_error,
                          size_t *ret_behind)
 {
     *ret_behind = 0;
-    if (sending->is_probe) {
+    if (sending->asks) {
+        sending->asks = false;
+        return take_asking(sending, reply, ret_error);
+    }
+    if (sending->kind == SENDING_PROBE) {
         return take_trial(sending, reply, ret_error);
+    }
+    if (sending->kind == SENDING_CLAIM) {
+        return take_claim(sending, reply, ret_error);
     }
     *ret_error = sending->publishing.rule ? NULL : reply_error(reply);
     if (sending->publishing.by_script) {
@@ -189,17 +250,10 @@ const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret
 
 void sending_tell(Sending *sending, ErrorCode code)
 {
-    Publication *publication = sending->publication;
-    Probe *probe = sending->probe;
-    sending->publication = NULL;
-    sending->probe = NULL;
-    if (publication) {
-        publication->code = code;
-        publication->result = sending->publishing.result;
-        publication->done(publication);
-    } else if (probe) {
-        probe->code = code;
-        probe->done(probe);
+    void (*told)(Sending * sending, ErrorCode code) = sending->told;
+    sending->told = NULL;
+    if (told) {
+        told(sending, code);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * A publication or a probe under way to a server, and queues of them.
+ * What is under way to a server, and queues of it: a publication, a probe, a claim, a barrier.
  *
  * A sending outlives who waits for it: when the deadline passes he is told, and its replies, which
  * are still to come, must be told from those of the next. Hence it is the sink's, not the
@@ -9,19 +9,33 @@
 #define TICKSTREAM_SENDING_H
 
 #include "redis/call.h"
+#include "redis/claim.h"
 #include "redis/trial.h"
 
 typedef struct Sending Sending;
 
+typedef enum {
+    SENDING_BODY,   /* a publication */
+    SENDING_PROBE,  /* a trial */
+    SENDING_CLAIM,  /* with how many partitions was the stream made? */
+    SENDING_BARRIER /* who has acknowledged what was sent before? Written and read by the lane. */
+} SendingKind;
+
 struct Sending {
     Sending *next;
-    Publication *publication; /* NULL: a probe, or nobody waits any more */
-    Probe *probe;             /* NULL: likewise */
+    SendingKind kind;
+    void (*told)(Sending *sending, ErrorCode code); /* how it has ended; NULL: nobody waits for it,
+                                                       or not any more */
+    void *arg;                                      /* of him who is told */
+    size_t route;                                   /* which partition it is for */
+    unsigned redirects;                             /* how often a server has sent it on */
+    bool asks;                /* of a server that does not own its slot yet: ASKING goes before */
+    Publication *publication; /* of a body; NULL: nobody waits any more */
     const Digest *digests;    /* the publication's arena's */
     Publishing publishing;
-    bool goes_on;  /* the next one in the queue is of the same call, and so has the same reply */
-    Trial trial;   /* of a probe, */
-    bool is_probe; /* also when nobody waits any more */
+    bool goes_on; /* the next one in the queue is of the same call, and so has the same reply */
+    Trial trial;
+    Claim claim;
     int64_t deadline, sent_at, retry_at; /* loop_clock_ms() */
     int64_t until;                       /* of all steps of a publication; a deadline is of one */
 };
@@ -41,11 +55,12 @@ Sending *sending_new(SendingPool *pool); /* cleared; NULL: no memory */
 void sending_free(SendingPool *pool, Sending *sending);
 void sending_pool_close(SendingPool *pool);
 
-/* One of a publication, whose digests are made; NULL: no memory. */
+/* Makes it one of a publication, which is told how it ends. */
+void sending_await(Sending *sending, Publication *publication);
+
+/* One of a publication, whose digests are made, and which is told; NULL: no memory. */
 Sending *sending_of(SendingPool *pool, const StreamKeys *keys, Publication *publication,
                     const Publishing *publishing);
-
-Sending *sending_of_probe(SendingPool *pool, Probe *probe); /* likewise */
 
 /* It begins now, and may take so long; so may each step of it. */
 void sending_begin(Sending *sending, int64_t timeout);
@@ -57,8 +72,9 @@ bool sending_next(Sending *sending, const StreamKeys *keys, int64_t timeout, Err
 /* May it leave together with others, as one call of the script? */
 bool sending_is_shared(const Sending *sending, const StreamKeys *keys);
 
-/* Appends the commands of one that is not, for the first time or again; somebody waits for it.
- * script: the name of the script on the server. false: no memory, nothing was appended. */
+/* Appends the commands of one that is no barrier, alone, for the first time or again; somebody
+ * waits for it. script: the name of the script on the server. false: no memory, nothing was
+ * appended. */
 bool sending_write(Sending *sending, CallDraft *draft, Buffer *buffer, const StreamKeys *keys,
                    Str script);
 
@@ -73,7 +89,7 @@ void sending_tell(Sending *sending, ErrorCode code);
 
 static inline bool sending_is_awaited(const Sending *sending)
 {
-    return sending->publication || sending->probe;
+    return sending->told != NULL;
 }
 
 /* Tells who waits, and gives it back to the pool. */

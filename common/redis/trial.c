@@ -13,6 +13,7 @@ typedef enum {
     TRY_ADD_0,
     TRY_ADD_1,
     TRY_UNLINK,
+    TRY_TOUCH,
     TRY_XADD_STREAM,
     TRY_XADD_QUARANTINE,
     TRY_XADD_EVENTS,
@@ -76,6 +77,10 @@ static const struct {
     [TRY_ADD_0] = SADD(seen[0]),
     [TRY_ADD_1] = SADD(seen[1]),
     [TRY_UNLINK] = {ANSWER_ANY, 2, {STR_INIT("UNLINK"), KEY}, offsetof(StreamKeys, probe)},
+    [TRY_TOUCH] = {ANSWER_ANY,
+                   3,
+                   {STR_INIT("PEXPIREAT"), KEY, STR_INIT("9999999999999")},
+                   offsetof(StreamKeys, seen[0])},
     [TRY_XADD_STREAM] = XADD(stream),
     [TRY_XADD_QUARANTINE] = XADD(quarantine),
     [TRY_XADD_EVENTS] = XADD(events),
@@ -95,8 +100,9 @@ static Str key_of(const StreamKeys *keys, Question question)
 /* Without a window nothing is looked up; without events there is no stream for them. */
 static bool is_asked(const StreamKeys *keys, Question question)
 {
-    const bool is_dedupe = question >= TRY_GET && question <= TRY_UNLINK;
-    return (!is_dedupe || keys->window) && key_of(keys, question).ptr;
+    const bool is_dedupe = question >= TRY_GET && question <= TRY_TOUCH;
+    return (!is_dedupe || keys->window) && (question != TRY_TOUCH || keys->touches) &&
+           key_of(keys, question).ptr;
 }
 
 static bool write_question(Buffer *buffer, const StreamKeys *keys, Question question)
@@ -109,10 +115,10 @@ static bool write_question(Buffer *buffer, const StreamKeys *keys, Question ques
     return resp_command(buffer, words, questions[question].count);
 }
 
-bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys)
+bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys, bool in_cluster)
 {
     const size_t start = buffer->len;
-    *trial = (Trial){.keys = keys};
+    *trial = (Trial){.keys = keys, .in_cluster = in_cluster};
     for (Question question = 0; question < TRY_COUNT; question++) {
         if (!is_asked(keys, question)) {
             continue;
@@ -154,8 +160,18 @@ static const Reply *take_untold(Trial *trial, Wanted wanted, const Reply *error)
     return NULL;
 }
 
+static bool is_elsewhere(const Trial *trial, const Reply *error)
+{
+    const Verdict verdict = error_rule(error->text)->verdict;
+    return trial->in_cluster && (verdict == VERDICT_MOVED || verdict == VERDICT_ASK);
+}
+
 static const Reply *take_error(Trial *trial, Wanted wanted, const Reply *error)
 {
+    if (is_elsewhere(trial, error)) { /* as it is with keys: whoever publishes is sent on */
+        trial->is_elsewhere = true;
+        return NULL;
+    }
     switch (wanted) {
     case ANSWER_NOSCRIPT:
         return str_starts_with(error->text, STR("NOSCRIPT")) ? NULL : error;

@@ -1,14 +1,16 @@
 /*
  * What a publication needs of a server, tried without leaving anything behind: the rights, the
  * types of the keys, and room. INFO tells besides whether what is stored will last. Asked at the
- * greeting and by every probe, so that neither is well while publications fail. Pure.
+ * greeting and by every probe, so that neither is well while publications fail. Where a cluster has
+ * moved a key elsewhere, that is no error: whoever publishes is sent on. Pure.
  *
  *   EVALSHA of no script, EVAL of a short one      the rights; has this Lua what ours needs?
  *   XADD of the id 0-0 to each stream              the rights and room: it is refused after those
  *                                                  were checked, and before the stream is made
  *   TYPE of each stream                            which XADD then does not look at
  *   SET of the probe's key                         as the state of dedupe is set; it goes again
- *   GET, TIME, SMISMEMBER, SADD, UNLINK            as dedupe does. SADD adds the member "-" to both
+ *   GET, TIME, SMISMEMBER, SADD, UNLINK,
+ *   PEXPIREAT where it touches                     as dedupe does. SADD adds the member "-" to both
  *                                                  sets, which is in them anyway
  *   INFO memory, persistence, server               may be forbidden to us, and so may TYPE
  */
@@ -22,12 +24,14 @@
 typedef struct {
     const StreamKeys *keys; /* borrowed */
     unsigned asked;         /* a bit for each question that is still to be answered */
+    bool in_cluster;        /* a key may be elsewhere */
+    bool is_elsewhere;
     bool types_untold;
     Standing standing;
 } Trial;
 
 /* Appends the questions; starts anew. false: no memory. */
-bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys);
+bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys, bool in_cluster);
 
 /* How many answers are to come. */
 size_t trial_left(const Trial *trial);

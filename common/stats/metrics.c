@@ -41,6 +41,15 @@ static const Str fields[VALUES_OF(STAT_IGNORED)] = {
 static const char *const durable_states[DURABLE_STATES] = {
     "-1", [DURABLE_YES] = "1", [DURABLE_UNKNOWN] = "-1", [DURABLE_NO] = "0"};
 
+static const Str redirect_words[VALUES_OF(STAT_REDIS_REDIRECTS)] = {
+    [REDIRECTED_MOVED] = STR_INIT("moved"),
+    [REDIRECTED_ASK] = STR_INIT("ask"),
+    [REDIRECTED_TRYAGAIN] = STR_INIT("tryagain"),
+    [REDIRECTED_CLUSTERDOWN] = STR_INIT("clusterdown"),
+};
+
+static const Str lookup_words[VALUES_OF(STAT_REDIS_LOOKUPS)] = {STR_INIT("ok"), STR_INIT("failed")};
+
 #define MICROSECONDS UINT64_C(1000)
 #define MILLISECONDS UINT64_C(1000000)
 #define SECONDS UINT64_C(1000000000)
@@ -77,6 +86,22 @@ const Metric metrics[STAT_COUNT] = {
                            .help = "Error replies of Redis."},
     [STAT_REDIS_RETRIES] = {"tickstream_redis_retries_total", METRIC_COUNTER,
                             .help = "Commands sent again inside the deadline."},
+    [STAT_REDIS_REDIRECTS] = {"tickstream_redis_redirects_total", METRIC_COUNTER,
+                              "Commands that a cluster node has not executed, by reason.",
+                              VALUES_OF(STAT_REDIS_REDIRECTS), .label = "kind",
+                              .values = redirect_words},
+    [STAT_REDIS_LOOKUPS] = {"tickstream_redis_topology_refreshes_total", METRIC_COUNTER,
+                            "Questions to a cluster or to sentinels who owns what.",
+                            VALUES_OF(STAT_REDIS_LOOKUPS), .label = "result",
+                            .values = lookup_words},
+    [STAT_REDIS_OWNER_CHANGES] = {"tickstream_redis_master_changes_total", METRIC_COUNTER,
+                                  .help = "Partitions that another server has taken over."},
+    [STAT_REDIS_BARRIER_SECONDS] = {"tickstream_redis_barrier_seconds", METRIC_HISTOGRAM,
+                                    "How long replicas took to acknowledge (REDIS_ACK).",
+                                    BOUNDS_OF(STAT_REDIS_BARRIER_SECONDS), .bounds = webhook_bounds,
+                                    .unit = SECONDS},
+    [STAT_REDIS_BARRIERS_SHORT] = {"tickstream_redis_barriers_short_total", METRIC_COUNTER,
+                                   .help = "Acknowledgements by fewer than REDIS_ACK wants."},
     [STAT_OVERLOADS] = {"tickstream_overloads_total", METRIC_COUNTER,
                         .help = "Requests refused since too much was in flight."},
     [STAT_WORKER_STARTS] = {"tickstream_worker_starts_total", METRIC_COUNTER,
@@ -84,6 +109,12 @@ const Metric metrics[STAT_COUNT] = {
     [STAT_WORKERS] = {"tickstream_workers", METRIC_GAUGE, .help = "Workers that run."},
     [STAT_REDIS_CONNECTED] = {"tickstream_redis_connected", METRIC_GAUGE,
                               .help = "Workers with a usable Redis connection."},
+    [STAT_REDIS_NODES] = {"tickstream_redis_nodes_connected", METRIC_GAUGE,
+                          .help = "Usable connections to Redis of all workers."},
+    [STAT_REDIS_PARTITIONS] = {"tickstream_redis_partitions", METRIC_GAUGE,
+                               .help = "Partitions of the stream, of all workers together."},
+    [STAT_REDIS_PARTITIONS_READY] = {"tickstream_redis_partitions_ready", METRIC_GAUGE,
+                                     .help = "Those that take writes now."},
     [STAT_REDIS_DURABLE] = {"tickstream_redis_durable", METRIC_STATE,
                             "1: Redis neither evicts nor forgets; 0: it does; -1: not known.",
                             .states = durable_states},

@@ -40,10 +40,18 @@ typedef enum {
     STAT_REDIS_LOST,
     STAT_REDIS_ERRORS,
     STAT_REDIS_RETRIES,
+    STAT_VALUES(STAT_REDIS_REDIRECTS, 4), /* + a Redirected */
+    STAT_VALUES(STAT_REDIS_LOOKUPS, 2),   /* of who owns what: + 0 it was told, 1 it was not */
+    STAT_REDIS_OWNER_CHANGES,
+    STAT_BOUNDS(STAT_REDIS_BARRIER_SECONDS, 12), /* observed in nanoseconds */
+    STAT_REDIS_BARRIERS_SHORT,
     STAT_OVERLOADS,
     STAT_WORKER_STARTS,
     STAT_WORKERS,
     STAT_REDIS_CONNECTED,
+    STAT_REDIS_NODES,
+    STAT_REDIS_PARTITIONS,
+    STAT_REDIS_PARTITIONS_READY,
     STAT_REDIS_DURABLE, /* a Durable */
     STAT_CONNECTIONS,
     STAT_REQUESTS_IN_FLIGHT,
@@ -55,6 +63,14 @@ typedef enum {
     STAT_ACCEPTING,                              /* 1: takes requests and has Redis; likewise */
     STAT_COUNT
 } Stat;
+
+/* Why a command was not executed where it was sent to: a value of STAT_REDIS_REDIRECTS. */
+typedef enum {
+    REDIRECTED_MOVED,
+    REDIRECTED_ASK,
+    REDIRECTED_TRYAGAIN,
+    REDIRECTED_CLUSTERDOWN
+} Redirected;
 
 /* Does what Redis stores last? From the best to the worst; 0 is not set. */
 typedef enum { DURABLE_YES = 1, DURABLE_UNKNOWN, DURABLE_NO, DURABLE_STATES } Durable;

@@ -60,7 +60,7 @@ bool stream_keys_allow(Str stream)
 
 bool stream_keys_derive(const char *stream, const char *name)
 {
-    static const char *const words[] = {"quarantine", "probe", "dead", "seen"};
+    static const char *const words[] = {"quarantine", "probe", "dead", "seen", "partitions"};
     const Str text = str_from(name);
     const size_t len = strlen(stream);
     if (text.len < len + 3 || name[0] != '{' || memcmp(name + 1, stream, len) != 0 ||

@@ -24,6 +24,12 @@ typedef struct {
     Str seen_state; /* dedupe.h says what stands there */
     Str probe;
     unsigned window; /* of dedupe, in seconds; 0 = none */
+
+    /* How it is written to. */
+    bool by_script; /* several entries by a script also without a window, never in a transaction:
+                       what is one command can be sent on to another server */
+    bool touches;   /* a call that finds all known writes all the same: whoever waits for replicas
+                       then waits for what was stored by another connection, too */
 } StreamKeys;
 
 /*

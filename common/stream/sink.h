@@ -7,6 +7,7 @@
 #ifndef TICKSTREAM_SINK_H
 #define TICKSTREAM_SINK_H
 
+#include "base/text.h"
 #include "payload/payload.h"
 #include "stream/entry.h"
 
@@ -61,6 +62,9 @@ struct Sink {
     /* Will last what is stored? "ok", or a line that says what is the matter; valid during this
      * turn of the loop. */
     const char *(*durability)(const Sink *sink);
+
+    /* Adds a line for each partition: which, where, and how it is. */
+    void (*describe)(const Sink *sink, Text *to);
 
     /* Ends everything that is under way with ERROR_UNAVAILABLE, calling each done(); frees the
      * sink.

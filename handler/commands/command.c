@@ -9,12 +9,27 @@ const Command commands[] = {
      "print the settings that are in force, secrets masked", ""},
     {"acl", acl_main, 0, true, false, "", "print the Redis ACL line that the settings need",
      "  For redis-cli, with a password in place of PASSWORD:\n"
-     "  tickstream acl | sed 's/>PASSWORD/>...'/ | redis-cli\n"},
-    {"dedupe", dedupe_main, 2, true, false, "[show | forget STREAM]",
+     "  tickstream acl | sed 's/>PASSWORD/>...'/ | redis-cli\n"
+     "  Each node of a cluster, and each replica, needs it. With sentinels a second line is for\n"
+     "  them: they refuse the first, and Redis the second.\n"},
+    {"partitions", partitions_main, 1, true, false, "[--json]",
+     "show where each partition of the stream is",
+     "  Of each partition its stream, in a cluster its slot, the server that owns it, and how "
+     "many\n"
+     "  entries the stream has; and the number of partitions that the stream was made with, which\n"
+     "  must be STREAM_PARTITIONS. --json: the same for programs; null is what is not known.\n"
+     "\n"
+     "  Beside what `tickstream acl` grants it needs +xlen. 75 when a server cannot be reached, 1\n"
+     "  when one refuses us, or when the stream was made with another number.\n"},
+    {"dedupe", dedupe_main, 2, true, false, "[show|forget] [STREAM]",
      "show what is remembered of a stream, or forget it",
      "  show: which of the two sets is added to, what each holds and takes, when it was written,\n"
-     "  when the older one goes. forget: removes both sets of a stream that was renamed; those of\n"
-     "  the one in use only with DEDUPE_WINDOW=0, after a reload.\n"
+     "  when the older one goes. Without STREAM it is the configured one, of which partitions are\n"
+     "  shown in a line each; STREAM:3 is one of them.\n"
+     "\n"
+     "  forget STREAM: removes both sets of a stream that was renamed; those of one in use only\n"
+     "  with DEDUPE_WINDOW=0, after a reload. Partitions are named one by one: STREAM itself is\n"
+     "  what there was before it had some.\n"
      "\n"
      "  Beside what `tickstream acl` grants, show needs +scard and +memory|usage, and leaves out\n"
      "  what is forbidden. forget needs the keys of that stream (\"~{STREAM}:seen*\") and "

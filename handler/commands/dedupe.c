@@ -1,8 +1,9 @@
 #include "commands/command.h"
 
 #include "commands/human.h"
-#include "redis/client.h"
+#include "commands/reach.h"
 #include "redis/error_rule.h"
+#include "redis/slots.h"
 #include "stream/dedupe.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ typedef struct {
 /* What is known about the sets of a stream. */
 typedef struct {
     const StreamKeys *keys;
-    const RedisUrl *url;
+    const char *server; /* that was asked */
     int64_t window;     /* today's, in seconds */
     int64_t now;        /* of Redis' clock, or of ours when that is forbidden */
     Outcome clock;      /* TOLD: it is Redis' */
@@ -41,7 +42,8 @@ typedef struct {
 } Report;
 
 typedef struct {
-    Client *client;
+    Reach reach;
+    Client *client; /* reach's */
     Report report;
     int status; /* of the command, once something has failed */
 } Inquiry;
@@ -50,7 +52,7 @@ typedef struct {
 
 static int complain(const Inquiry *inquiry, const char *text, int status)
 {
-    fprintf(stderr, "dedupe: %s (%s)\n", text, inquiry->report.url->shown);
+    fprintf(stderr, "dedupe: %s (%s)\n", text, inquiry->report.server);
     return status;
 }
 
@@ -62,7 +64,7 @@ static int complain_of_error(const Inquiry *inquiry, const Reply *error)
     const bool is_known = !str_is_empty(rule->code);
     snprintf(text, sizeof(text), "%.*s%s%s", STR_ARG(shown), is_known ? ": " : "",
              is_known ? rule->advice : "");
-    return complain(inquiry, text, rule->verdict == VERDICT_RETRY ? EXIT_TRY_AGAIN : EXIT_NO);
+    return complain(inquiry, text, error_passes(rule) ? EXIT_TRY_AGAIN : EXIT_NO);
 }
 
 /* Providers of Redis take commands away, which then are unknown. */
@@ -288,7 +290,7 @@ static void print_head(const Report *report)
 {
     char text[HUMAN_ROOM];
     print_label("stream");
-    printf("%.*s (%s)\n", STR_ARG(report->keys->stream), report->url->shown);
+    printf("%.*s (%s)\n", STR_ARG(report->keys->stream), report->server);
     print_label("window");
     printf("%s\n", report->window ? human_span(report->window, text)
                                   : "0: nothing is recognised, nothing is added");
@@ -335,7 +337,7 @@ static int show(Inquiry *inquiry)
     }
     if (is_empty(report)) {
         printf("%.*s: nothing is remembered yet (%s)\n", STR_ARG(report->keys->stream),
-               report->url->shown);
+               report->server);
     } else {
         print_report(report);
     }
@@ -397,32 +399,122 @@ static int forget(Inquiry *inquiry)
     return EXIT_DONE;
 }
 
+/* All partitions, in brief */
+
+static void print_brief_head(const Config *config, size_t count, int width)
+{
+    char text[HUMAN_ROOM];
+    print_label("stream");
+    printf("%s, %zu partitions (%s)\n", config->stream, count, config->redis.shown);
+    print_label("window");
+    printf("%s\n\n", config->dedupe_window ? human_span(config->dedupe_window / 1000, text)
+                                           : "0: nothing is recognised, nothing is added");
+    printf("%-*s  %15s  %15s  %10s  %s\n", width, "stream", "current set", "older set", "memory",
+           "last written");
+}
+
+static void print_brief_digests(const Number *digests)
+{
+    char text[HUMAN_ROOM];
+    printf("  %15s", digests->outcome == FORBIDDEN ? "not permitted"
+                                                   : human_count((uint64_t)digests->value, text));
+}
+
+static void print_brief(const Report *report, int width)
+{
+    const unsigned current = report->is_state_read ? report->state.current : 0;
+    const bool is_size_told = report->bytes[0].outcome != FORBIDDEN;
+    const int64_t bytes = report->bytes[0].value + report->bytes[1].value;
+    char text[HUMAN_ROOM];
+    printf("%-*.*s", width, STR_ARG(report->keys->stream));
+    print_brief_digests(&report->digests[current]);
+    print_brief_digests(&report->digests[1 - current]);
+    printf("  %10s", is_size_told ? human_bytes((uint64_t)bytes, text) : "?");
+    printf("  %s\n", report->is_state_read ? human_time(report->state.last[current], text) : "-");
+}
+
 /* The command */
 
-static int with_client(const Config *config, Inquiry *inquiry, int (*then)(Inquiry *inquiry))
+static int complain_of_server(const Inquiry *inquiry, const Error *error)
 {
-    const ClientTarget target = {
-        .url = &config->redis, .tls = config_tls(config), .timeout = config->redis_timeout};
+    return complain(inquiry, error->text, error->code == ERROR_SETUP ? EXIT_NO : EXIT_TRY_AGAIN);
+}
+
+/* Turns to the keys of a stream, and to their owner. false: the reason has been told. */
+static bool turn_to(Inquiry *inquiry, const StreamKeys *keys, const Address *owner)
+{
     Error error;
-    inquiry->client = client_open(&target, &error);
+    inquiry->report = (Report){.keys = keys, .window = keys->window};
+    inquiry->client = reach_open(&inquiry->reach, owner, &error);
+    inquiry->report.server = inquiry->reach.url.shown;
     if (!inquiry->client) {
-        return complain(inquiry, error.text, error.code == ERROR_SETUP ? EXIT_NO : EXIT_TRY_AGAIN);
+        inquiry->status = complain_of_server(inquiry, &error);
     }
-    const int status = then(inquiry);
-    client_close(inquiry->client);
-    return status;
+    return inquiry->client != NULL;
+}
+
+static int with_keys(Inquiry *inquiry, const StreamKeys *keys, int (*then)(Inquiry *inquiry))
+{
+    const uint16_t slot = slot_of(keys->seen_state);
+    Address owner;
+    Error error;
+    if (!reach_find(&inquiry->reach, &slot, 1, &owner, &error)) {
+        return complain_of_server(inquiry, &error);
+    }
+    return turn_to(inquiry, keys, &owner) ? then(inquiry) : inquiry->status;
+}
+
+static Inquiry inquiry_of(const Config *config)
+{
+    return (Inquiry){.reach = {.config = config}, .report = {.server = config->redis.shown}};
 }
 
 static int with_stream(const Config *config, const char *stream, int (*then)(Inquiry *inquiry))
 {
+    Inquiry inquiry = inquiry_of(config);
     StreamKeys *keys = config_keys(config, stream);
-    Inquiry inquiry = {.report = {.keys = keys, .url = &config->redis}};
-    if (!keys) {
-        return complain(&inquiry, "out of memory", EXIT_TRY_AGAIN);
-    }
-    inquiry.report.window = keys->window;
-    const int status = with_client(config, &inquiry, then);
+    const int status = keys ? with_keys(&inquiry, keys, then)
+                            : complain(&inquiry, "out of memory", EXIT_TRY_AGAIN);
+    reach_close(&inquiry.reach);
     stream_keys_free(keys);
+    return status;
+}
+
+static int show_each(Inquiry *inquiry, const Partitions *partitions)
+{
+    const size_t count = partitions->count;
+    const int width = (int)partitions->keys[count - 1]->stream.len;
+    uint16_t slots[PARTITIONS_MOST];
+    Address owners[PARTITIONS_MOST];
+    Error error;
+    for (size_t i = 0; i < count; i++) {
+        slots[i] = slot_of(partitions->keys[i]->seen_state);
+    }
+    if (!reach_find(&inquiry->reach, slots, count, owners, &error)) {
+        return complain_of_server(inquiry, &error);
+    }
+    print_brief_head(inquiry->reach.config, count, width);
+    for (size_t i = 0; i < count; i++) {
+        if (!turn_to(inquiry, partitions->keys[i], &owners[i]) || !inquire(inquiry)) {
+            return inquiry->status;
+        }
+        if (!is_sound(inquiry)) {
+            return EXIT_NO;
+        }
+        print_brief(&inquiry->report, width);
+    }
+    printf("\n`tickstream dedupe show %s:0` tells more of one.\n", inquiry->reach.config->stream);
+    return EXIT_DONE;
+}
+
+static int show_partitions(const Config *config)
+{
+    Inquiry inquiry = inquiry_of(config);
+    Partitions *partitions = config_partitions(config);
+    const int status = partitions ? show_each(&inquiry, partitions)
+                                  : complain(&inquiry, "out of memory", EXIT_TRY_AGAIN);
+    reach_close(&inquiry.reach);
+    partitions_free(partitions);
     return status;
 }
 
@@ -431,21 +523,45 @@ static bool is_stream_name(const char *name)
     return strlen(name) < sizeof(((Config *)0)->stream) && stream_keys_allow(str_from(name));
 }
 
-int dedupe_main(const Config *config, int argc, char **argv)
+/* Is it one that workers add digests to? "S:1" of two partitions is, "S:2" and "S:01" are not. */
+static bool is_written_to(const Config *config, const char *stream)
 {
-    const char *verb = argc > 1 ? argv[1] : "show";
-    if (strcmp(verb, "show") == 0 && argc <= 2) {
-        return with_stream(config, config->stream, show);
+    char name[sizeof(config->stream) + 24];
+    if (config->stream_partitions == 1) {
+        return strcmp(stream, config->stream) == 0;
     }
-    if (strcmp(verb, "forget") != 0 || argc != 3 || !is_stream_name(argv[2])) {
-        return command_misused(command_find("dedupe"));
+    for (size_t i = 0; i < config->stream_partitions; i++) {
+        snprintf(name, sizeof(name), "%s:%zu", config->stream, i);
+        if (strcmp(stream, name) == 0) {
+            return true;
+        }
     }
-    if (strcmp(argv[2], config->stream) == 0 && config->dedupe_window > 0) {
+    return false;
+}
+
+static int forget_stream(const Config *config, const char *stream)
+{
+    if (config->dedupe_window > 0 && is_written_to(config, stream)) {
         fprintf(stderr,
                 "dedupe: %s is in use (STREAM): what is delivered again would be stored twice; "
                 "with DEDUPE_WINDOW=0 it can be forgotten\n",
-                argv[2]);
+                stream);
         return EXIT_NO;
     }
-    return with_stream(config, argv[2], forget);
+    return with_stream(config, stream, forget);
+}
+
+int dedupe_main(const Config *config, int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "show", *stream = argc > 2 ? argv[2] : NULL;
+    const bool shows = strcmp(verb, "show") == 0, forgets = strcmp(verb, "forget") == 0;
+    if ((!shows && !forgets) || (stream && !is_stream_name(stream)) || (forgets && !stream)) {
+        return command_misused(command_find("dedupe"));
+    }
+    if (forgets) {
+        return forget_stream(config, stream);
+    }
+    return !stream && config->stream_partitions > 1
+               ? show_partitions(config)
+               : with_stream(config, stream ? stream : config->stream, show);
 }

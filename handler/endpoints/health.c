@@ -25,10 +25,12 @@ static void answer_verbosely(Exchange *exchange, bool ready)
     Text text = text_begin(exchange->arena);
     text_add_format(&text,
                     "redis connection: %s\nredis write: %s\nredis durable: %s\ndraining: %s\n"
-                    "requests in flight: %zu\n%s\n",
+                    "requests in flight: %zu\n",
                     connected ? "ok" : "failed", ready ? "ok" : "failed",
                     server->sink->durability(server->sink), server->draining ? "yes" : "no",
-                    server->admission.requests, ready ? "ready" : "not ready");
+                    server->admission.requests);
+    server->sink->describe(server->sink, &text);
+    text_add_format(&text, "%s\n", ready ? "ready" : "not ready");
     exchange_answer(exchange, ready ? 200 : 503, plain_text, text_finish(&text));
 }
 

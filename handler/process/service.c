@@ -7,7 +7,7 @@ static bool open_tls(Service *service)
 {
     const TlsSettings settings = config_tls(service->server.config);
     Error error;
-    if (!service->server.config->redis.tls) {
+    if (!service->server.config->redis.server.tls) {
         return true;
     }
     service->tls = tls_context_new(&settings, &error);
@@ -29,13 +29,19 @@ static bool open_verifier(Service *service)
 static bool open_sink(Service *service, Loop *loop)
 {
     const Config *config = service->server.config;
-    service->keys = config_keys(config, config->stream);
-    const LinkSettings settings = {.url = &config->redis,
-                                   .keys = service->keys,
+    service->partitions = config_partitions(config);
+    if (!service->partitions) {
+        return false;
+    }
+    const SinkSettings settings = {.servers = &config->redis,
+                                   .sentinel_user = config->redis_sentinel_user,
+                                   .sentinel_password = config->redis_sentinel_password,
                                    .tls = service->tls,
+                                   .partitions = service->partitions,
+                                   .ack = config->redis_ack,
                                    .timeout = config->redis_timeout,
                                    .requires_durable = config->require_durable};
-    service->server.sink = service->keys ? sink_redis_open(loop, &settings) : NULL;
+    service->server.sink = sink_redis_open(loop, &settings);
     return service->server.sink != NULL;
 }
 
@@ -59,7 +65,7 @@ void service_close(Service *service)
     }
     verifier_free(service->server.verifier);
     tls_context_free(service->tls);
-    stream_keys_free(service->keys);
+    partitions_free(service->partitions);
     codec_shutdown();
     digest_shutdown();
 }

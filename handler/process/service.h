@@ -10,7 +10,7 @@
 
 typedef struct {
     Server server;
-    StreamKeys *keys;
+    Partitions *partitions;
     TlsContext *tls;
 } Service;
 

@@ -177,9 +177,13 @@ static void make_requests(void)
     }
 }
 
-static void run(const RedisUrl *url, StreamKeys *keys)
+static void run(const RedisServers *servers, const Partitions *partitions)
 {
-    const LinkSettings settings = {.url = url, .keys = keys, .timeout = TIMEOUT};
+    const SinkSettings settings = {.servers = servers,
+                                   .sentinel_user = "",
+                                   .sentinel_password = "",
+                                   .partitions = partitions,
+                                   .timeout = TIMEOUT};
     const size_t first = bench.next;
     bench.loop = need(loop_new());
     bench.sink = need(sink_redis_open(bench.loop, &settings));
@@ -202,17 +206,17 @@ static void free_requests(void)
 
 int main(int argc, char **argv)
 {
-    RedisUrl url;
+    RedisServers servers;
     Error error;
     if (argc != 8) {
         fprintf(stderr, "usage: bench-redis URL WINDOW N K VARY STATUSES FIRST\n");
         return 2;
     }
-    if (!redis_url_parse(str_from(argv[1]), &url, &error)) {
+    if (!redis_servers_parse(str_from(argv[1]), &servers, &error)) {
         fail("the URL cannot be read");
     }
-    StreamKeys *keys =
-        need(stream_keys_new("whatsapp:statuses", "", (unsigned)strtoul(argv[2], NULL, 10)));
+    Partitions *partitions =
+        need(partitions_new("whatsapp:statuses", 1, "", (unsigned)strtoul(argv[2], NULL, 10)));
     bench.n = strtoul(argv[3], NULL, 10);
     bench.k = strtoul(argv[4], NULL, 10);
     bench.vary = (unsigned)strtoul(argv[5], NULL, 10);
@@ -220,8 +224,8 @@ int main(int argc, char **argv)
     bench.end = bench.next + strtoul(argv[6], NULL, 10);
     signal(SIGPIPE, SIG_IGN);
     make_requests();
-    run(&url, keys);
+    run(&servers, partitions);
     free_requests();
-    stream_keys_free(keys);
+    partitions_free(partitions);
     return 0;
 }

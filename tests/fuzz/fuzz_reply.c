@@ -65,7 +65,7 @@ static void begin_probe(Call *call)
     Buffer buffer = {0};
     CallDraft draft = {0};
     *call = (Call){.count = 1};
-    call->sendings[0].is_probe = true;
+    call->sendings[0].kind = SENDING_PROBE;
     CHECK(sending_write(&call->sendings[0], &draft, &buffer, &keys, (Str){NULL, 0}));
     buffer_free(&buffer);
     call_draft_free(&draft);
@@ -122,7 +122,7 @@ static void take(Call *call, const Reply *reply)
     for (size_t i = 0; i < call->count; i++) {
         const Sending *sending = &call->sendings[i];
         CHECK(call->count == 1 || sending->publishing.replies == (why != NULL));
-        if (!why && !sending->is_probe) {
+        if (!why && sending->kind == SENDING_BODY) {
             check_counts(&sending->publishing);
         }
     }

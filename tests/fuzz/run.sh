@@ -15,7 +15,7 @@ for target; do
     mkdir -p "$corpus"
     case $target in
     json | xml | form | fcgi) dictionary=$target seeds=tests/data/$target ;;
-    reply) dictionary=reply seeds= ;;
+    reply | slots) dictionary=$target seeds= ;;
     *) dictionary=header seeds= ;;
     esac
     # shellcheck disable=SC2086 # there may be no seeds

@@ -19,152 +19,24 @@ none.  So it is when bodies never shared a call, or sets never rotated.
 """
 import argparse
 import collections
-import json
 import os
 import pathlib
 import random
 import shutil
-import socket
 import sys
 import tempfile
 import threading
 import time
 
 import aof
-from faults import CUTS, MARK, USED_UP, Fault, faults_of_handlers, faults_of_redis, used_up
-from stack import HOOK, SECRET, STREAM, TIMEOUT, Stack, signature, wait_for
+from faults import CUTS, MARK, USED_UP, faults_of_handlers, faults_of_redis, used_up
+from ledger import Senders, Tormentor, by_id, compare, complaints, stored_entries
+from stack import STREAM, Stack, wait_for
 
 CLIENTS = 16
 WINDOW = 6              # seconds: longer than it takes nearly every batch to get through
-LARGE = 130             # statuses of a body that shares no call, and goes by the script even without a window
-PAGE = 5000             # entries that are read at once
 EXPECTED = (r"redis: .*", r"webhook: answered 503: .*", r"drain: .*", r"reload: .*",
             r"worker \d+ \(pid \d+\) was killed by signal 9")
-
-
-class Client(threading.Thread):
-    """Posts one batch after the other at its rate; a batch is acknowledged before the next one begins."""
-
-    def __init__(self, number, port, rate, seed, window):
-        super().__init__()
-        self.number, self.port, self.pause, self.window = number, port, CLIENTS / rate, window
-        self.random = random.Random("%s client %s" % (seed, number))
-        self.done = threading.Event()
-        self.ledger = []                        # ids of acknowledged statuses
-        self.late = set()                       # those that took longer than the window
-        self.batches = 0
-        self.answers = collections.Counter()
-        self.error = None
-        self.socket = None
-
-    def run(self):
-        try:
-            due = time.monotonic()
-            while not self.done.is_set():
-                self.post_until_acknowledged()
-                due = max(due + self.pause, time.monotonic() - 1)       # what an outage delayed is made up for
-                self.done.wait(max(0, due - time.monotonic()))
-        except Exception as e:
-            self.error = e
-
-    def post_until_acknowledged(self):
-        count = self.random.randint(1, 9) if self.random.random() < 0.995 else LARGE
-        ids = ["%d.%d.%d" % (self.number, self.batches, i) for i in range(count)]
-        body = json.dumps({"object": "o", "entry": [{"id": "1", "changes": [{"field": "messages", "value": {
-            "statuses": [{"id": i, "status": "sent", "timestamp": "1700000000"} for i in ids]}}]}]}).encode()
-        request = ("POST %s HTTP/1.1\r\nHost: chaos\r\nContent-Type: application/json\r\nX-Hub-Signature-256: %s\r\n"
-                   "Content-Length: %d\r\n\r\n" % (HOOK, signature(body, SECRET), len(body))).encode() + body
-        self.batches += 1
-        began = time.monotonic()
-        while not self.is_acknowledged(request, count):
-            if time.monotonic() - began > 60:
-                raise Fault("a batch is not taken for a minute")
-            time.sleep(0.02)
-        self.ledger += ids
-        if self.window and time.monotonic() - began > self.window - 1:
-            self.late.update(ids)
-
-    def is_acknowledged(self, request, count):
-        try:
-            status, body = self.exchange(request)
-        except TimeoutError:
-            raise Fault("no answer within %s s" % TIMEOUT) from None
-        except OSError:                         # nginx closes idle connections when it reloads
-            self.close()
-            self.answers["closed"] += 1
-            return False
-        self.answers[status] += 1
-        if status == 503:
-            return False
-        if status != 200:
-            raise Fault("answered %s: %s" % (status, body.decode()))
-        counts = json.loads(body)
-        if counts["accepted"] + counts["duplicates"] != count or counts["quarantined"]:
-            raise Fault("%d statuses were posted, and answered %s" % (count, counts))
-        self.answers["duplicates"] += counts["duplicates"]
-        return True
-
-    def exchange(self, request):
-        if not self.socket:
-            self.socket = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
-        self.socket.sendall(request)
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += self.more()
-        head, _, body = data.partition(b"\r\n\r\n")
-        fields = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
-        while len(body) < int(fields["content-length"]):
-            body += self.more()
-        if fields.get("connection") == "close":
-            self.close()
-        return int(head.split()[1]), body
-
-    def more(self):
-        data = self.socket.recv(65536)
-        if not data:
-            raise ConnectionResetError
-        return data
-
-    def close(self):
-        if self.socket:
-            self.socket.close()
-            self.socket = None
-
-
-class Tormentor(threading.Thread):
-    """Goes through a deck of faults; each leaves things mended behind it."""
-
-    def __init__(self, faults, end, rounds, seed):
-        super().__init__()
-        self.faults, self.end, self.rounds = faults, end, rounds
-        self.random = random.Random(seed)
-        self.counts, self.seen = collections.Counter(), collections.Counter()
-        self.error = None
-
-    def run(self):
-        try:
-            while time.monotonic() < self.end or self.rounds > 0:
-                deck = list(self.faults)
-                self.random.shuffle(deck)
-                for fault in deck:
-                    time.sleep(self.random.uniform(0.2, 1.2))
-                    self.seen[fault.__doc__] += fault(self.random)
-                    self.counts[fault.__doc__] += 1
-                self.rounds -= 1
-        except Exception as e:
-            self.error = e
-
-
-def stored_entries(redis, streams):
-    """How often each (id, request id) stands in these streams."""
-    counts = collections.Counter()
-    for stream in streams:
-        page, last = [None] * PAGE, "-"
-        while len(page) == PAGE:        # after the last of all ids nothing can be asked for
-            page = redis("XRANGE", stream, last, "+", "COUNT", PAGE)
-            counts.update((fields[1].decode(), fields[-1].decode()) for _, fields in page if fields[1] != MARK.encode())
-            last = page and b"(" + page[-1][0]
-    return counts
 
 
 class Run:
@@ -175,7 +47,7 @@ class Run:
         self.stack = Stack(folder, aof=True, workers=2, require_durable="true",
                            dedupe_window="%ds" % window if window else "0")
         self.stack.program.expects(*EXPECTED)
-        self.clients = [Client(n, self.stack.nginx.port, rate, seed, window) for n in range(CLIENTS)]
+        self.senders = Senders(self.stack.nginx.port, CLIENTS, rate, seed, window)
         self.proof = collections.Counter()
         self.tormentors = []
         self.wrong = []                 # texts
@@ -183,23 +55,17 @@ class Run:
     def torment(self, seconds, seed, rounds):
         """Until everything has broken often enough; then all is mended, and all is acknowledged."""
         lock, end = threading.Lock(), time.monotonic() + seconds
-        decks = {"redis": faults_of_redis(self.stack, self.answers, lock, self.proof),
+        decks = {"redis": faults_of_redis(self.stack, self.senders.answers, lock, self.proof),
                  "program": faults_of_handlers(self.stack, lock)}
         self.tormentors = [Tormentor(deck, end, rounds, "%s %s" % (seed, name)) for name, deck in decks.items()]
-        for thread in self.clients + self.tormentors:
+        self.senders.start()
+        for thread in self.tormentors:
             thread.start()
         for thread in self.tormentors:
             thread.join()
-        for client in self.clients:
-            client.done.set()
-        for client in self.clients:
-            client.join()
-            client.close()
-        self.wrong += ["%s: %r" % (type(t).__name__, t.error) for t in self.clients + self.tormentors if t.error]
+        self.senders.stop()
+        self.wrong += self.senders.errors() + ["Tormentor: %r" % t.error for t in self.tormentors if t.error]
         wait_for(self.stack.redis.is_ready, "Redis is back")
-
-    def answers(self, status):
-        return sum(client.answers[status] for client in self.clients)
 
     def report(self, out):
         self.report_faults(out)
@@ -229,29 +95,22 @@ class Run:
 
     def report_ledger(self, out):
         streams = [used_up(n + 1) for n in range(self.proof[USED_UP])] + [STREAM]
-        entries = stored_entries(self.stack.redis, streams)
-        stored = collections.Counter()
-        for (i, _), n in entries.items():
-            stored[i] += n
-        acknowledged = {i for client in self.clients for i in client.ledger}
-        late = {i for client in self.clients for i in client.late}
+        entries = stored_entries(self.stack.redis, streams, MARK.encode())
+        stored, acknowledged, late = by_id(entries), self.senders.acknowledged(), self.senders.late()
         counted = stored.items() if self.window else ((i, n) for (i, _), n in entries.items())
         doubled = {i for i, n in counted if n > 1}
-        wrong = {"lost": acknowledged - stored.keys(), "doubled": doubled - late,
-                 "stored, never acknowledged": stored.keys() - acknowledged}
-        answers = sum((client.answers for client in self.clients), collections.Counter())
+        wrong = compare(acknowledged, stored, doubled - late)
+        answers = self.senders.answers
         print("%17s  ledger" % "", file=out)
-        for count, name in ((sum(c.batches for c in self.clients), "batches posted until acknowledged"),
+        for count, name in ((self.senders.batches(), "batches posted until acknowledged"),
                             (len(acknowledged), "statuses in them"), (sum(stored.values()), "entries in the stream"),
-                            (answers["duplicates"], "statuses recognised as sent again"),
-                            (answers[503], "answers 503"), (answers["closed"], "connections closed without an answer"),
+                            (answers("duplicates"), "statuses recognised as sent again"),
+                            (answers(503), "answers 503"), (answers("closed"), "connections closed without an answer"),
                             (len(late), "statuses acknowledged later than the window"),
                             (len(doubled & late), "of these stand twice"),
                             *((len(ids), name) for name, ids in wrong.items())):
             print("%17d  %s" % (count, name), file=out)
-        for name, ids in wrong.items():
-            if ids:
-                self.wrong.append("%d statuses %s: %s ..." % (len(ids), name, ", ".join(sorted(ids)[:5])))
+        self.wrong += complaints(wrong)
         if len(late) > len(acknowledged) / 10:
             self.wrong.append("too many statuses were late for the window to be tested")
 

@@ -7,6 +7,7 @@ import signal
 import time
 
 import aof
+from ledger import Fault
 from stack import STREAM, is_alive, is_stopped, wait_for
 
 LAST_ID = (1 << 64) - 1
@@ -18,10 +19,6 @@ RIGHTS = {True: ("evalsha", "xadd", "smismember", "sadd", "get", "time"), False:
 CUTS, USED_UP = "cuts of the AOF in a call of several bodies", "streams that were used up"
 PUT_ASIDE = "redis.call('RENAME', KEYS[1], KEYS[2]) redis.call('RPUSH', KEYS[1], 'no')"
 ASIDE = "aside:%s" % STREAM
-
-
-class Fault(Exception):
-    """Something that must not happen whatever breaks."""
 
 
 def used_up(n):

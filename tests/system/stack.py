@@ -2,6 +2,7 @@
 
 TICKSTREAM_BUILD  directory of the program (build/gcc-release)
 TICKSTREAM_WRAP   what to run it under, such as "valgrind -q --error-exitcode=99 --trace-children=yes"
+TICKSTREAM_REDIS_SERVER  another redis-server or valkey-server than that of PATH
 """
 import http.client
 import os
@@ -25,6 +26,7 @@ os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"   # nginx lies where on
 BUILD = TOP / os.environ.get("TICKSTREAM_BUILD", "build/gcc-release")
 BINARY = BUILD / "tickstream"
 WRAP = shlex.split(os.environ.get("TICKSTREAM_WRAP", ""))
+REDIS_SERVER = shlex.split(os.environ.get("TICKSTREAM_REDIS_SERVER", "redis-server"))
 SANITIZED = BUILD.name.endswith("-asan")
 SLOWNESS = 20 if WRAP else 10 if SANITIZED else 4     # deadlines are for a machine that is busy with other things
 TIMEOUT = 20 * SLOWNESS         # for whatever must happen, soon
@@ -152,7 +154,7 @@ class RedisServer(Server):
         self.client = None
 
     def start(self):
-        self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--unixsocket", self.path,
+        self.spawn([*REDIS_SERVER, "--port", self.port, "--bind", "127.0.0.1", "--unixsocket", self.path,
                     "--dir", self.folder, "--save", "", "--auto-aof-rewrite-percentage", 0, *self.options],
                    env={**os.environ, **(self.clock.environment() if self.clock else {})})
         wait_for(self.is_ready, "Redis answers PING")
@@ -201,6 +203,7 @@ class Program(Server):
         self.socket = folder / "tickstream.sock"
         self.settings = {"listen": "unix:%s" % self.socket, "redis_url": redis_url, "workers": "2",
                          "app_secret": SECRET, "verify_token": TOKEN, **settings}
+        self.wrap = WRAP
         self.open_files = None          # RLIMIT_NOFILE, when a test sets it
         self.expected = list(ORDINARY)
 
@@ -209,7 +212,7 @@ class Program(Server):
 
     def start(self, *arguments, **options):
         limit = self.open_files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self.open_files))
-        self.spawn([*WRAP, BINARY, *arguments], env=self.environment(), preexec_fn=limit, **options)
+        self.spawn([*self.wrap, BINARY, *arguments], env=self.environment(), preexec_fn=limit, **options)
 
     def is_listening(self):
         if not self.is_running():

@@ -29,10 +29,20 @@ def run(make_stack):
     ({**GOOD, "TICKSTREAM_WORKERS": "many"}, "TICKSTREAM_WORKERS"),
     ({**GOOD, "TICKSTREAM_MAX_BODY": "3MB"}, "TICKSTREAM_MAX_BODY"),
     ({**GOOD, "TICKSTREAM_REDIS_URL": "http://a"}, "TICKSTREAM_REDIS_URL"),
+    ({**GOOD, "TICKSTREAM_REDIS_URL": "redis+sentinel://:%s@a,b" % SECRET},
+     "TICKSTREAM_REDIS_URL: must be redis[s]://[user:pw@]host[:port][/db], redis[s]+sentinel://host,.../NAME, "
+     "redis[s]+cluster://host,... or unix:///path[?db=n]\n"),
+    ({**GOOD, "TICKSTREAM_REDIS_URL": "redis+cluster://:%s@a,b/1" % SECRET}, "TICKSTREAM_REDIS_URL"),
+    ({**GOOD, "TICKSTREAM_REDIS_URL": "redis://:%s@a,b" % SECRET}, "TICKSTREAM_REDIS_URL"),
     ({**GOOD, "TICKSTREAM_REDIS_TIMEOUT": "2"}, "TICKSTREAM_REDIS_TIMEOUT"),
     ({**GOOD, "TICKSTREAM_DEDUPE_WINDOW": "-1s"}, "TICKSTREAM_DEDUPE_WINDOW"),
     ({**GOOD, "TICKSTREAM_DEDUPE_WINDOW": "31d"}, "TICKSTREAM_DEDUPE_WINDOW: must be 0 or a duration up to 30d"),
     ({**GOOD, "TICKSTREAM_STREAM": "{a}"}, "TICKSTREAM_STREAM"),
+    ({**GOOD, "TICKSTREAM_STREAM_PARTITIONS": "257"}, "TICKSTREAM_STREAM_PARTITIONS: must be 1 to 256\n"),
+    ({**GOOD, "TICKSTREAM_STREAM_PARTITIONS": "2", "TICKSTREAM_EVENTS_STREAM": "events"}, "{whatsapp:statuses}:events\n"),
+    ({**GOOD, "TICKSTREAM_REDIS_URL": "redis+cluster://a", "TICKSTREAM_EVENTS_STREAM": "events"}, "TICKSTREAM_EVENTS_STREAM"),
+    ({**GOOD, "TICKSTREAM_REDIS_SENTINEL_PASSWORD": SECRET}, "TICKSTREAM_REDIS_SENTINEL_PASSWORD"),
+    ({**GOOD, "TICKSTREAM_REDIS_ACK": "replicas"}, "TICKSTREAM_REDIS_ACK: must be local, replicas:N or fsync:L,N"),
     ({**GOOD, "TICKSTREAM_LISTEN": "unix:relative"}, "TICKSTREAM_LISTEN"),
     ({**GOOD, "TICKSTREAM_LOG_LEVEL": "loud"}, "TICKSTREAM_LOG_LEVEL"),
     ({"TICKSTREAM_APP_SECRET_FILE": "/nonexistent"}, "TICKSTREAM_APP_SECRET_FILE"),
@@ -62,6 +72,17 @@ def test_check_config_masks_secrets(run):
     assert values["TICKSTREAM_APP_SECRET"] == values["TICKSTREAM_VERIFY_TOKEN"] == "***"
     assert values["TICKSTREAM_REDIS_URL"] == "redis://***@localhost:6380/3"
     assert values["TICKSTREAM_STREAM"] == "whatsapp:statuses" and values["TICKSTREAM_MAX_BODY"] == "3145728"
+
+
+@pytest.mark.parametrize("url, shown", [
+    ("redis+sentinel://user:hunter2@a,b:1,[::1]/my-master/3", "redis+sentinel://***@a:26379,b:1,[::1]:26379/my-master/3"),
+    ("redis+cluster://:hunter2@a:7001,b", "redis+cluster://***@a:7001,b:6379"),
+    ("rediss+cluster://a", "rediss+cluster://a:6379"),
+    ("unix://user:hunter2@/run/redis.sock", "unix://***@/run/redis.sock?db=0")])
+def test_check_config_shows_every_server(run, url, shown):
+    done = run("--check-config", settings={**GOOD, "TICKSTREAM_REDIS_URL": url})
+    assert "TICKSTREAM_REDIS_URL=%s\n" % shown in done.stdout, done
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_environment_wins_over_file(run, folder):

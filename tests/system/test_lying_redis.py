@@ -15,7 +15,7 @@ GREETING = {b"CLIENT": b"+OK\r\n", b"ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n
             b"TIME": b"*2\r\n$1\r\n1\r\n$1\r\n1\r\n", b"SMISMEMBER": b"*1\r\n:0\r\n", b"SADD": b":1\r\n",
             b"UNLINK": b":1\r\n",
             b"INFO": b"$42\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
-TRIAL = {b"0-0": b"-ERR The ID specified in XADD must be greater than 0-0\r\n", b"return cmsgpack": b":0\r\n",
+TRIAL = {b"0-0": b"-ERR The ID specified in XADD must be greater than 0-0\r\n", b"return cmsgpack": b":0\r\n", b"local found": b"$-1\r\n",
          b"0" * 40: b"-NOSCRIPT No matching script.\r\n"}     # by the argument that only a trial has
 STATUSES = 1000  # each with an extra of its own: a command of 1,000 words and more, and 350 KB
 ID = b"$3\r\n1-0\r\n"
@@ -25,11 +25,9 @@ ALL_ADDED = b":0\r\n"
 class LyingRedis:
     """Greets and is tried as it should, and answers EVALSHA and XADD with what it was told to, or hangs up when it was told None."""
 
-    def __init__(self, path):
+    def __init__(self, listener):
         self.answer = b""
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen(16)
+        self.listener = listener
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -43,8 +41,19 @@ class LyingRedis:
                 if self.answer is None and int(line[1:]) > STATUSES:
                     return
                 words = [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
-                trial = next((a for word, a in TRIAL.items() if any(w.startswith(word) for w in words[1:3])), None)
-                client.sendall(trial or GREETING.get(words[0], self.answer))
+                client.sendall(self.reply(words))
+
+    def reply(self, words):
+        trial = next((a for word, a in TRIAL.items() if any(w.startswith(word) for w in words[1:3])), None)
+        return trial or GREETING.get(words[0], self.answer)
+
+
+def at(path):
+    """A socket that listens there."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(16)
+    return listener
 
 
 LIES = [
@@ -61,7 +70,7 @@ LIES = [
                                                 for lies in LIES])
 def test_a_lie_is_never_a_200(make_stack, window, lie, truth):
     stack = make_stack(start=False, redis=False, workers=1, dedupe_window=window)
-    redis = LyingRedis(stack.redis.path)
+    redis = LyingRedis(at(stack.redis.path))
     stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
     stack.start()
     workers = stack.program.workers()
@@ -76,7 +85,7 @@ def test_a_lie_is_never_a_200(make_stack, window, lie, truth):
 def test_hanging_up_on_a_big_body(make_stack):
     """The connection breaks while a body is written in pieces, before the request is quite handed over."""
     stack = make_stack(start=False, redis=False, workers=1, dedupe_window="24h")
-    redis = LyingRedis(stack.redis.path)
+    redis = LyingRedis(at(stack.redis.path))
     stack.program.expects(r"redis: .*", r"webhook: answered 503: .*")
     stack.start()
     workers = stack.program.workers()

@@ -263,6 +263,8 @@ MANY = 129  # without dedupe, more than a transaction holds
 OPTIONAL = {"+type", "+info", "+role", "+client|setname"}   # what the program can do without
 RIGHTS = {"24h": ("+evalsha", "+eval", "+script|load", "+xadd", "+set", "+get", "+time", "+smismember", "+sadd", "+unlink"),
           "0": ("+evalsha", "+eval", "+script|load", "+xadd", "+set", "+multi", "+exec")}
+TRANSACTION = {"+multi", "+exec"}
+NUMBER = {"+get"}           # of the partitions; of one without dedupe it can do without
 
 
 def stack_of_acl(make_stack, without=None, **settings):
@@ -276,17 +278,20 @@ def stack_of_acl(make_stack, without=None, **settings):
     return stack_of_user(make_stack, "tickstream", "pw", *rules, **settings), [w for w in words if w[0] == "+"]
 
 
+@pytest.mark.parametrize("partitions, events", [(1, ["events*]"]), (4, ["{%s:%d}:events*]" % (STREAM, i) for i in range(4)])],
+                         ids=["one", "partitions"])
 @pytest.mark.parametrize("window", RIGHTS)
-def test_least_rights(make_stack, window):
-    stack, rights = stack_of_acl(make_stack, dedupe_window=window, events_stream="events*]")
-    assert set(rights) == set(RIGHTS[window]) | OPTIONAL
+def test_least_rights(make_stack, window, partitions, events):
+    stack, rights = stack_of_acl(make_stack, dedupe_window=window, stream_partitions=partitions,
+                                 events_stream=events[0].replace(":0}", "}"))
+    assert set(rights) == (set(RIGHTS[window]) | OPTIONAL | NUMBER) - (TRANSACTION if partitions > 1 else set())
     wait_for(lambda: stack.get("/readyz").status == 200, "ready")
     assert stack.metric("tickstream_redis_durable") == 1
     assert stack.post(payload(status(), status(), "not an object")).document() == result(accepted=2, quarantined=1)
     assert stack.post(payload(statuses=None)).document() == result(ignored=1)
     stack.redis("SCRIPT", "FLUSH")
     assert stack.post(payload(*(status() for _ in range(MANY)))).document() == result(accepted=MANY)
-    assert len(stack.entries("events*]")) == 1
+    assert sum(len(stack.entries(name)) for name in events) == 1
     assert not stack.program.has_logged("the ACL user|NOPERM|INFO")
 
 
@@ -375,11 +380,12 @@ def test_wrong_type_at_the_start(make_stack, key, kind):
 
 
 def test_a_trial_leaves_nothing(stack):
-    """Connecting and probing make no stream, and no key that stays but the sets of dedupe, which are never empty."""
+    """Connecting and probing make no stream, and no key that stays but the number of partitions, and the sets of dedupe,
+    which are never empty."""
     time.sleep(0.3)
     assert stack.get("/readyz").status == 200
     stack.redis("DEL", "{%s}:probe" % STREAM)
-    sets = sorted(stack.redis("KEYS", "*"))
+    sets = sorted(set(stack.redis("KEYS", "*")) - {b"{%s}:partitions" % STREAM.encode()})
     assert sets == [b"{%s}:seen:%d" % (STREAM.encode(), n) for n in (0, 1)]
     assert [stack.redis("SMEMBERS", key) for key in sets] == [[b"-"]] * 2
 

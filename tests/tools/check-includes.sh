@@ -22,7 +22,7 @@ common/payload/           base/
 common/stream/            base/ payload/
 common/stats/             base/ payload/reason.h
 common/redis/             base/ payload/payload.h stream/ stats/
-handler/config.           base/ redis/url.h redis/tls.h stream/keys.h setting.h
+handler/config.           base/ redis/ack.h redis/url.h redis/tls.h stream/keys.h stream/partitions.h setting.h
 handler/setting.          base/ redis/url.h redis/tls.h stream/keys.h config.h
 handler/http/             base/ stats/
 handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h

@@ -3,6 +3,7 @@
 #include "fake_redis.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,10 @@ static const FakeAnswer good[] = {
     {"SMISMEMBER", "*1\r\n:1\r\n"},
     {"SADD", ":0\r\n"},
     {"UNLINK", ":1\r\n"},
+    {"PEXPIREAT", ":1\r\n"},
+    {"WAIT", ":1\r\n"},
+    {"WAITAOF", "*2\r\n:1\r\n:1\r\n"},
+    {"ASKING", "+OK\r\n"},
     {"GET", "$-1\r\n"},
     {"TYPE", "+none\r\n"},
     {"INFO", "$47\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\na:b\r\n"},
@@ -89,8 +94,20 @@ void fake_redis_say(FakeRedis *fake, const char *text)
 
 /* Hearing */
 
+static const char *find_answer(const FakeAnswer *answers, size_t count, Str command,
+                               const char *otherwise)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(str_from(answers[i].command), command)) {
+            return answers[i].text;
+        }
+    }
+    return otherwise;
+}
+
 static const char *answer_to(FakeRedis *fake, Str command)
 {
+    static const char unknown[] = "-ERR unknown command\r\n";
     for (size_t i = 0; i < fake->answer_count; i++) {
         if (str_eq(str_from(fake->answers[i].command), command)) {
             const char *text = fake->answers[i].text;
@@ -100,12 +117,8 @@ static const char *answer_to(FakeRedis *fake, Str command)
             return text;
         }
     }
-    for (size_t i = 0; i < COUNT(good); i++) {
-        if (str_eq(str_from(good[i].command), command)) {
-            return good[i].text;
-        }
-    }
-    return "-ERR unknown command\r\n";
+    const char *text = find_answer(fake->habits, fake->habit_count, command, unknown);
+    return text == unknown ? find_answer(good, COUNT(good), command, unknown) : text;
 }
 
 /* Reads "*12\r\n" or "$12\r\n"; false: it is not there yet. */
@@ -124,6 +137,7 @@ static bool take_head(Str *rest, size_t *ret)
 static bool is_of_a_trial(Str word)
 {
     return str_eq(word, STR("0-0")) || str_starts_with(word, STR("return cmsgpack")) ||
+           str_starts_with(word, STR("local found")) ||
            str_eq(word, STR("0000000000000000000000000000000000000000"));
 }
 
@@ -144,7 +158,8 @@ static bool take_command(const FakeRedis *fake, Str *ret_name, bool *ret_trial, 
         if (rest.len < len + 2 && (i + 1 < words || fake->input_len < FAKE_INPUT)) {
             return false;
         }
-        *ret_name = i == 0 ? (Str){rest.ptr, len} : *ret_name;
+        bool names = i == 0 || (i == 1 && str_eq(*ret_name, STR("SENTINEL")));
+        *ret_name = names ? (Str){rest.ptr, len} : *ret_name;
         *ret_trial = *ret_trial || (rest.len >= len && is_of_a_trial((Str){rest.ptr, len}));
         *ret_len = (size_t)(rest.ptr - fake->input) + len + 2;
         rest = str_from_offset(rest, rest.len < len + 2 ? rest.len : len + 2);
@@ -172,7 +187,7 @@ static void take_input(FakeRedis *fake)
     bool is_trial;
     size_t len;
     while (fake->peer >= 0 && fake->input_len && take_command(fake, &name, &is_trial, &len)) {
-        char kept[16];
+        char kept[32];
         snprintf(kept, sizeof(kept), "%s%.*s", is_trial ? "try-" : "", STR_ARG(name));
         for (size_t i = 4; is_trial && kept[i]; i++) {
             kept[i] = ascii_lower(kept[i]);
@@ -246,7 +261,7 @@ void fake_redis_answer(FakeRedis *fake, const char *command, const char *text)
 
 /* Begin and end */
 
-void fake_redis_listen(FakeRedis *fake)
+static void bind_unix(FakeRedis *fake)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", fake->url.host);
@@ -254,6 +269,31 @@ void fake_redis_listen(FakeRedis *fake)
     fake->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(fake->listener >= 0);
     assert_int_equal(bind(fake->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+/* At first the kernel chooses the port. */
+static void bind_tcp(FakeRedis *fake)
+{
+    const int on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)fake->url.port),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    fake->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(fake->listener >= 0);
+    setsockopt(fake->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    assert_int_equal(bind(fake->listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fake->listener, (struct sockaddr *)&address, &len), 0);
+    fake->url.port = ntohs(address.sin_port);
+}
+
+void fake_redis_listen(FakeRedis *fake)
+{
+    if (fake->url.unix_socket) {
+        bind_unix(fake);
+    } else {
+        bind_tcp(fake);
+    }
     assert_int_equal(listen(fake->listener, 16), 0);
     fake->listening = loop_watch(fake->loop, fake->listener, LOOP_READABLE, on_acceptable, fake);
     assert_non_null(fake->listening);
@@ -268,19 +308,32 @@ void fake_redis_stop_listening(FakeRedis *fake)
     fake->listener = -1;
 }
 
+static void open_fake(FakeRedis *fake, Loop *loop)
+{
+    fake->loop = loop;
+    fake->peer = -1;
+    fake->talking = loop_timer(loop, on_talking, fake);
+    assert_non_null(fake->talking);
+    fake_redis_listen(fake);
+}
+
+void fake_redis_open_tcp(FakeRedis *fake, Loop *loop)
+{
+    memset(fake, 0, sizeof(*fake));
+    snprintf(fake->url.host, sizeof(fake->url.host), "127.0.0.1");
+    open_fake(fake, loop);
+    snprintf(fake->url.shown, sizeof(fake->url.shown), "%s:%u", fake->url.host, fake->url.port);
+}
+
 void fake_redis_open(FakeRedis *fake, Loop *loop)
 {
     memset(fake, 0, sizeof(*fake));
-    fake->loop = loop;
-    fake->peer = -1;
     snprintf(fake->folder, sizeof(fake->folder), "/tmp/tickstream-test-XXXXXX");
     assert_non_null(mkdtemp(fake->folder));
     fake->url.unix_socket = true;
     snprintf(fake->url.host, sizeof(fake->url.host), "%s/redis.sock", fake->folder);
     snprintf(fake->url.shown, sizeof(fake->url.shown), "unix:%s", fake->url.host);
-    fake->talking = loop_timer(loop, on_talking, fake);
-    assert_non_null(fake->talking);
-    fake_redis_listen(fake);
+    open_fake(fake, loop);
 }
 
 void fake_redis_close(FakeRedis *fake)
@@ -288,8 +341,10 @@ void fake_redis_close(FakeRedis *fake)
     fake_redis_hang_up(fake);
     fake_redis_stop_listening(fake);
     fake->talking = timer_close(fake->talking);
-    unlink(fake->url.host);
-    rmdir(fake->folder);
+    if (fake->url.unix_socket) {
+        unlink(fake->url.host);
+        rmdir(fake->folder);
+    }
 }
 
 /* Running */

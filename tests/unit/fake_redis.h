@@ -1,6 +1,7 @@
 /*
  * A server of Redis for unit tests, in the same loop as what is tested: it listens on a unix socket
- * in a folder of its own and answers each command as it was told to, or else as a good Redis does.
+ * in a folder of its own, or on a port of the loopback, and answers each command as it was told to,
+ * or else as a good Redis does.
  *
  * It allocates nothing but handles of the loop, so that allocations can fail around it.
  */
@@ -25,10 +26,12 @@ typedef struct {
     RedisUrl url; /* where it listens */
 
     /* What it is to do. */
-    bool deaf;          /* accepts, but reads nothing */
-    size_t piece;       /* bytes that it says in a turn of the loop; 0 = all at once */
-    const char *begins; /* what it says to whoever connects; NULL = nothing */
-    bool hangs_up;      /* after that */
+    bool deaf;                /* accepts, but reads nothing */
+    size_t piece;             /* bytes that it says in a turn of the loop; 0 = all at once */
+    const char *begins;       /* what it says to whoever connects; NULL = nothing */
+    bool hangs_up;            /* after that */
+    const FakeAnswer *habits; /* how commands are answered unless it was told otherwise */
+    size_t habit_count;
 
     /* What it has seen. */
     size_t accepted;     /* connections */
@@ -45,10 +48,12 @@ typedef struct {
 } FakeRedis;
 
 void fake_redis_open(FakeRedis *fake, Loop *loop);
+void fake_redis_open_tcp(FakeRedis *fake, Loop *loop);
 void fake_redis_close(FakeRedis *fake); /* before loop_free() */
 
 /* The next such command is answered with this, once; earlier ones of the same name first.
- * EVALSHA, EVAL and XADD of a trial are called try-evalsha and so on. */
+ * EVALSHA, EVAL and XADD of a trial are called try-evalsha and so on; those of SENTINEL by their
+ * second word. */
 void fake_redis_answer(FakeRedis *fake, const char *command, const char *text);
 
 /* Says something to the newest connection. */

@@ -59,6 +59,12 @@ static const char *durability(const Sink *sink)
     return "of memory";
 }
 
+static void describe(const Sink *sink, Text *to)
+{
+    (void)sink;
+    text_add(to, STR("partition 0: memory, ok\n"));
+}
+
 static void close_sink(Sink *sink)
 {
     (void)sink;
@@ -66,7 +72,7 @@ static void close_sink(Sink *sink)
 
 MemorySink memory_sink(void)
 {
-    return (MemorySink){.sink = {publish, probe, is_connected, durability, close_sink},
+    return (MemorySink){.sink = {publish, probe, is_connected, durability, describe, close_sink},
                         .connected = true};
 }
 

@@ -88,6 +88,9 @@ static void test_defaults(void **state)
                               "TICKSTREAM_WORKERS=3\n"
                               "TICKSTREAM_REDIS_URL=redis://127.0.0.1:6379/0\n"
                               "TICKSTREAM_REDIS_TIMEOUT=2s\n"
+                              "TICKSTREAM_REDIS_ACK=local\n"
+                              "TICKSTREAM_REDIS_SENTINEL_USER=\n"
+                              "TICKSTREAM_REDIS_SENTINEL_PASSWORD=\n"
                               "TICKSTREAM_REDIS_TLS_CA=\n"
                               "TICKSTREAM_REDIS_TLS_CERT=\n"
                               "TICKSTREAM_REDIS_TLS_KEY=\n"
@@ -95,6 +98,7 @@ static void test_defaults(void **state)
                               "TICKSTREAM_REDIS_TLS_VERIFY=full\n"
                               "TICKSTREAM_REQUIRE_DURABLE=false\n"
                               "TICKSTREAM_STREAM=whatsapp:statuses\n"
+                              "TICKSTREAM_STREAM_PARTITIONS=1\n"
                               "TICKSTREAM_DEDUPE_WINDOW=86400s\n"
                               "TICKSTREAM_APP_SECRET=\n"
                               "TICKSTREAM_ALLOW_UNSIGNED=true\n"
@@ -148,6 +152,10 @@ static void test_values(void **state)
         {"REDIS_URL", "redis://u:secret@h:1/2", "redis://***@h:1/2"},
         {"REDIS_URL", "rediss://:secret@h", "rediss://***@h:6379/0"},
         {"REDIS_URL", "unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=3"},
+        {"REDIS_URL", "redis+sentinel://u:secret@a,[::1]:1/m/3",
+         "redis+sentinel://***@a:26379,[::1]:1/m/3"},
+        {"REDIS_URL", "rediss+cluster://:secret@a,b:1", "rediss+cluster://***@a:6379,b:1"},
+        {"REDIS_URL", "redis+cluster://a/1", NULL},
         {"REDIS_URL", "http://h", NULL},
         {"REDIS_URL", "", NULL},
         {"REDIS_TIMEOUT", "10ms", "10ms"},
@@ -161,6 +169,15 @@ static void test_values(void **state)
         {"REDIS_TIMEOUT", "-2s", NULL},
         {"REDIS_TIMEOUT", "1.5s", NULL},
         {"REDIS_TIMEOUT", "99999999999999999999s", NULL},
+        {"REDIS_ACK", "local", "local"},
+        {"REDIS_ACK", "replicas:16", "replicas:16"},
+        {"REDIS_ACK", "fsync:1,2", "fsync:1,2"},
+        {"REDIS_ACK", "fsync:0,0", NULL},
+        {"REDIS_ACK", "replicas:17", NULL},
+        {"REDIS_ACK", "all", NULL},
+        {"REDIS_ACK", "", NULL},
+        {"REDIS_SENTINEL_USER", "u", NULL}, /* without redis+sentinel:// */
+        {"REDIS_SENTINEL_PASSWORD", "secret", NULL},
         {"REDIS_TLS_CA", "relative", NULL},
         {"REDIS_TLS_CERT", "-----BEGIN CERTIFICATE-----\nM", NULL},
         {"REDIS_TLS_KEY", "/k\n", NULL},
@@ -170,6 +187,12 @@ static void test_values(void **state)
         {"REDIS_TLS_VERIFY", "none", NULL},
         {"STREAM", "s", "s"},
         {"STREAM", "a{b}", NULL},
+        {"STREAM_PARTITIONS", "1", "1"},
+        {"STREAM_PARTITIONS", "256", "256"},
+        {"STREAM_PARTITIONS", "257", NULL},
+        {"STREAM_PARTITIONS", "0", NULL},
+        {"STREAM_PARTITIONS", "auto", NULL},
+        {"STREAM_PARTITIONS", "1KiB", NULL},
         {"STREAM", "", NULL},
         {"DEDUPE_WINDOW", "0", "0s"},
         {"DEDUPE_WINDOW", "1s", "1s"},
@@ -210,6 +233,7 @@ static void test_values(void **state)
         {"EVENTS_STREAM", "{whatsapp:statuses}:events", "{whatsapp:statuses}:events"},
         {"EVENTS_STREAM", "{whatsapp:statuses}:probe", NULL},
         {"EVENTS_STREAM", "{whatsapp:statuses}:seen:0", NULL},
+        {"EVENTS_STREAM", "{whatsapp:statuses}:partitions", NULL},
         {"EVENTS_STREAM", "", ""},
         {"REQUIRE_DURABLE", "true", "true"},
         {"REQUIRE_DURABLE", "yes", NULL},
@@ -256,7 +280,9 @@ static void test_refusals(void **state)
         {"LISTEN=x", "unix:/absolute/path (at most 107 bytes) or host:port"},
         {"WORKERS=0", "auto or 1 to 128"},
         {"REDIS_TIMEOUT=1", "a duration from 10ms to 1m"},
+        {"REDIS_ACK=x", "local, replicas:N or fsync:L,N, where N is at most 16 and L 0 or 1"},
         {"STREAM=", "a name of 1 to 511 bytes without braces"},
+        {"STREAM_PARTITIONS=0", "1 to 256"},
         {"DEDUPE_WINDOW=x", "0 or a duration up to 30d"},
         {"VERIFY_TOKEN=", "not empty; one token a line, at most 16"},
         {"MAX_BODY=0", "a size up to 12MiB"},
@@ -363,6 +389,83 @@ static Config *load_file(const char *text, const char *environment, Error *error
     return load(file_with(text, strlen(text)), environment, UNSIGNED, error);
 }
 
+/* What only several settings together show; want NULL: nothing is wrong. */
+static void test_together(void **state)
+{
+    (void)state;
+    static const char sentinels[] = "TICKSTREAM_REDIS_URL=redis+sentinel://h/m",
+                      cluster[] = "TICKSTREAM_REDIS_URL=redis+cluster://h",
+                      two[] = "TICKSTREAM_STREAM_PARTITIONS=2",
+                      elsewhere[] = "TICKSTREAM_EVENTS_STREAM=events",
+                      beside[] = "TICKSTREAM_EVENTS_STREAM={whatsapp:statuses}:events";
+    static const struct {
+        const char *one, *other, *want;
+    } cases[] = {
+        {"TICKSTREAM_REDIS_SENTINEL_PASSWORD=p", sentinels, NULL},
+        {"TICKSTREAM_REDIS_SENTINEL_PASSWORD=p", cluster,
+         "TICKSTREAM_REDIS_SENTINEL_PASSWORD: only with a TICKSTREAM_REDIS_URL that begins with "
+         "redis+sentinel or rediss+sentinel"},
+        {"TICKSTREAM_REDIS_SENTINEL_USER=u", sentinels,
+         "TICKSTREAM_REDIS_SENTINEL_USER: only with TICKSTREAM_REDIS_SENTINEL_PASSWORD"},
+        {beside, two, NULL},
+        {beside, cluster, NULL},
+        {elsewhere, sentinels, NULL},
+        {elsewhere, two,
+         "TICKSTREAM_EVENTS_STREAM: with TICKSTREAM_STREAM_PARTITIONS it must be a name like "
+         "{whatsapp:statuses}:events"},
+        {elsewhere, cluster,
+         "TICKSTREAM_EVENTS_STREAM: with a cluster it must be a name like "
+         "{whatsapp:statuses}:events"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Error error;
+        Config *config = load_file(cases[i].one, cases[i].other, &error);
+        assert_int_equal(config == NULL, cases[i].want != NULL);
+        assert_string_equal(config ? "" : error.text, cases[i].want ? cases[i].want : "");
+        config_free(config);
+    }
+}
+
+/* With partitions the names are longer by up to four bytes. */
+static void test_length_with_partitions(void **state)
+{
+    (void)state;
+    for (size_t len = 507; len <= 508; len++) {
+        char setting[600] = "TICKSTREAM_STREAM=";
+        Error error;
+        memset(setting + strlen(setting), 'a', len);
+        Config *config = load_file(setting, "TICKSTREAM_STREAM_PARTITIONS=256", &error);
+        assert_int_equal(config != NULL, len == 507);
+        config_free(config);
+    }
+    Error error;
+    Config *config = load(NULL, UNSIGNED, "TICKSTREAM_STREAM_PARTITIONS=256", &error);
+    assert_non_null(config);
+    Partitions *partitions = config_partitions(config);
+    assert_int_equal(partitions->count, 256);
+    assert_int_equal(partitions->keys[255]->window, 86400);
+    assert_true(str_eq(partitions->keys[255]->stream, STR("whatsapp:statuses:255")));
+    partitions_free(partitions);
+    config_free(config);
+}
+
+/* The sentinels' password is shown nowhere, and may come from a file. */
+static void test_password_of_sentinels(void **state)
+{
+    (void)state;
+    Error error;
+    Config *config =
+        load_file("TICKSTREAM_REDIS_URL=redis+sentinel://h/m",
+                  setting_file("TICKSTREAM_REDIS_SENTINEL_PASSWORD_FILE", "hunter2\n"), &error);
+    assert_non_null(config);
+    assert_string_equal(config->redis_sentinel_password, "hunter2");
+    char *text = printed(config);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "TICKSTREAM_REDIS_SENTINEL_PASSWORD=***\n"));
+    free(text);
+    config_free(config);
+}
+
 /* Byte order marks and CR are no part of a name, a value or a secret, wherever they come from. */
 static void test_files_of_windows(void **state)
 {
@@ -383,7 +486,7 @@ static void test_files_of_windows(void **state)
     config = load(NULL, setting_file("TICKSTREAM_REDIS_URL_FILE", "\xEF\xBB\xBFredis://h\r\n"),
                   UNSIGNED, &error);
     assert_non_null(config);
-    assert_string_equal(config->redis.host, "h");
+    assert_string_equal(config->redis.server.host, "h");
     config_free(config);
 
     config = load(NULL,
@@ -581,6 +684,9 @@ int main(void)
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_together),
+        cmocka_unit_test(test_length_with_partitions),
+        cmocka_unit_test(test_password_of_sentinels),
         cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -119,9 +119,10 @@ static inline Packed take_packed(Str *rest)
 
 /* The call */
 
-enum { PLAN = 6, SHARED = 8, OWN = 6 };
+enum { PLAN = 7, SHARED = 8, OWN = 6 };
 
-/* The first three of a plan are the window, the lease, and whether elements may repeat. */
+/* The first four of a plan are the window, the lease, whether elements may repeat, and whether it
+ * writes also when all is known. */
 typedef struct {
     Words command;
     Str name, script;

@@ -34,7 +34,10 @@ typedef struct {
 typedef struct {
     Loop *loop;
     FakeRedis fake;
-    StreamKeys keys;
+    StreamKeys keys, *key_list[1];
+    Partitions partitions;
+    RedisServers servers;
+    Ack ack;
     Sink *sink;
     Arena *arena;
     Request requests[MOST];
@@ -127,8 +130,16 @@ static inline void open_scene(unsigned window)
 
 static inline bool connect_within(int64_t timeout)
 {
-    const LinkSettings settings = {.url = &scene.fake.url,
-                                   .keys = &scene.keys,
+    scene.key_list[0] = &scene.keys;
+    scene.partitions = (Partitions){1, scene.key_list, STR("{s}:partitions")};
+    scene.servers = (RedisServers){.server = scene.fake.url,
+                                   .seed_count = 1,
+                                   .seeds = {redis_url_address(&scene.fake.url)}};
+    const SinkSettings settings = {.servers = &scene.servers,
+                                   .sentinel_user = "",
+                                   .sentinel_password = "",
+                                   .partitions = &scene.partitions,
+                                   .ack = scene.ack,
                                    .timeout = timeout,
                                    .requires_durable = scene.requires_durable};
     scene.sink = sink_redis_open(scene.loop, &settings);

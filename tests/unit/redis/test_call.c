@@ -126,14 +126,15 @@ static void assert_one(const StreamKeys *with, const Payload *payload, const cha
 #define EVENT                                                                                      \
     "field f entry_id E phone_number_id '' raw {\"field\":\"f\"} received_at 17 request_id id-1\n"
 
-/* One body with everything: the window, the lease, may some repeat; two, one and one of the kinds.
+/* One body with everything: the window, the lease, may some repeat, does it
+ * write when all is known; two, one and one of the kinds.
  */
 static void test_one_body(void **state)
 {
     (void)state;
     assert_one(&keys_and_events, &all,
                SCRIPT SEEN "s {s}:q ev\n"
-                           "60 1 0 2 1 1\n" TWO "DIGESTS " A14 " " B14 " " C14 " " D14
+                           "60 1 0 0 2 1 1\n" TWO "DIGESTS " A14 " " B14 " " C14 " " D14
                            "\n" IN_QUARANTINE EVENT);
 }
 
@@ -147,19 +148,19 @@ static void test_only_keys_that_are_used(void **state)
                   event = {.events = events, .event_count = 1};
     assert_one(&keys, &all, /* events are not kept */
                SCRIPT SEEN "s {s}:q\n"
-                           "60 1 0 2 1 0\n" TWO "DIGESTS " A14 " " B14 " " C14 "\n" IN_QUARANTINE);
+                           "60 1 0 0 2 1 0\n" TWO "DIGESTS " A14 " " B14 " " C14 "\n" IN_QUARANTINE);
     assert_one(&keys_and_events, &statuses,
                SCRIPT SEEN "s\n"
-                           "60 1 0 1 0 0\n"
+                           "60 1 0 0 1 0 0\n"
                            "1: " SHARED_1 " / a sent 7 r [] {}\n"
                            "DIGESTS " A14 "\n");
     assert_one(&keys_and_events, &element,
                SCRIPT SEEN "{s}:q\n"
-                           "60 1 0 0 1 0\n"
+                           "60 1 0 0 0 1 0\n"
                            "DIGESTS " A14 "\n" IN_QUARANTINE);
     assert_one(&keys_and_events, &event,
                SCRIPT SEEN "ev\n"
-                           "60 1 0 0 0 1\n"
+                           "60 1 0 0 0 0 1\n"
                            "DIGESTS " A14 "\n" EVENT);
 }
 
@@ -173,7 +174,7 @@ static void test_without_window(void **state)
     }
     const Payload payload = of_statuses(many, COUNT(many));
     char want[4096] = SCRIPT "KEYS s\n"
-                             "0 1 0 129 0 0\n"
+                             "0 1 0 0 129 0 0\n"
                              "129: " SHARED_1 " / a sent 7 r [] {}";
     for (size_t i = 1; i < COUNT(many); i++) {
         strcat(want, " / ~ ~ ~ ~ ~ ~");
@@ -191,7 +192,7 @@ static void test_long_window(void **state)
     const Payload payload = of_statuses(&status_a, 1);
     assert_one(&of_30_days, &payload,
                SCRIPT SEEN "s\n"
-                           "2592000 60 0 1 0 0\n"
+                           "2592000 60 0 0 1 0 0\n"
                            "1: " SHARED_1 " / a sent 7 r [] {}\n"
                            "DIGESTS " A14 "\n");
 }
@@ -208,7 +209,7 @@ static void test_as_before(void **state)
     const Payload payload = of_statuses(statuses, COUNT(statuses));
     assert_one(&keys, &payload,
                SCRIPT SEEN "s\n"
-                           "60 1 0 4 0 0\n"
+                           "60 1 0 0 4 0 0\n"
                            "4: " SHARED_1 " / a sent 7 r [] {} / ~ read ~ ~ ~ {\"x\":1} / "
                            "b ~ '' ~ ~ ~ / a ~ ~ ~ ~ {}\n"
                            "DIGESTS " A14 " " B14 " " C14 " " D14 "\n");
@@ -226,7 +227,7 @@ static void test_groups(void **state)
     const Payload payload = of_statuses(statuses, COUNT(statuses));
     assert_one(&keys, &payload,
                SCRIPT SEEN "s\n"
-                           "60 1 0 4 0 0\n"
+                           "60 1 0 0 4 0 0\n"
                            "2: " SHARED_1 " / a sent 7 r [] {} / b ~ ~ ~ ~ ~ "
                            "1: ~ ~ ~ ~ ~ ~ ~ ~ / c ~ ~ ~ ~ ~ "
                            "1: '' '' ~ f '' ~ ~ ~ / d ~ ~ ~ ~ ~\n"
@@ -247,7 +248,7 @@ static void test_extra_apart(void **state)
     assert_int_equal(sizeof(LONG_64) - 1, 64);
     assert_one(&keys, &payload,
                SCRIPT SEEN "s\n"
-                           "60 1 0 4 0 0\n"
+                           "60 1 0 0 4 0 0\n"
                            "4: " SHARED_1 " / a sent 7 r [] " LONG_64 " / b ~ ~ ~ ~ ! / "
                            "c ~ ~ ~ ~ ~ / d ~ ~ ~ ~ " LONG_64 "\n"
                            "DIGESTS " A14 " " B14 " " C14 " " D14 "\n" LONG_65 "\n");
@@ -260,7 +261,7 @@ static void test_extra_apart(void **state)
                         .quarantined_count = 1};
     assert_one(&keys, &payload,
                SCRIPT SEEN "s {s}:q\n"
-                           "60 1 0 1 1 0\n"
+                           "60 1 0 0 1 1 0\n"
                            "1: " SHARED_1 " / b sent 7 r [] !\n"
                            "DIGESTS " A14 " " B14 "\n" LONG_65 "\n" IN_QUARANTINE);
 }
@@ -278,7 +279,7 @@ static void test_several_bodies(void **state)
     add_body(&bodies, &keys, &second, "id-3", digests + 3);
     assert_call(&bodies, &keys,
                 SCRIPT SEEN "s\n"
-                            "60 1 0 4 0 0\n"
+                            "60 1 0 0 4 0 0\n"
                             "2: " SHARED_1 " / a sent 7 r [] {} / b\\n read '' '' [1] {\"x\":1} "
                             "1: ~ ~ ~ ~ ~ ~ ~ id-2 / c sent 7 r [] {} "
                             "1: ~ ~ ~ ~ ~ ~ ~ id-3 / ~ ~ ~ ~ ~ ~\n"
@@ -365,7 +366,7 @@ static void test_source(void **state)
     bodies.publishings[1].with_source = true;
     assert_call(&bodies, &keys,
                 "EVAL SOURCE\n" SEEN "s\n"
-                "60 1 0 2 0 0\n"
+                "60 1 0 0 2 0 0\n"
                 "1: " SHARED_1 " / a sent 7 r [] {} "
                 "1: ~ ~ ~ ~ ~ ~ ~ id-2 / ~ ~ ~ ~ ~ ~\n"
                 "DIGESTS " A14 " " B14 "\n");
@@ -381,7 +382,7 @@ static void test_last_step(void **state)
     bodies.publishings[0].statuses = bodies.publishings[0].first[ENTRY_STATUS] = 1;
     assert_call(&bodies, &keys_and_events,
                 SCRIPT SEEN "s {s}:q ev\n"
-                            "60 1 0 1 1 1\n"
+                            "60 1 0 0 1 1 1\n"
                             "1: " SHARED_1 " / b\\n read '' '' [1] {\"x\":1}\n"
                             "DIGESTS " B14 " " C14 " " D14 "\n" IN_QUARANTINE EVENT);
     bodies = (Bodies){.count = 0};
@@ -392,7 +393,7 @@ static void test_last_step(void **state)
     step->first[ENTRY_QUARANTINED] = 1;
     assert_call(&bodies, &keys_and_events,
                 SCRIPT SEEN "ev\n"
-                            "60 1 0 0 0 1\n"
+                            "60 1 0 0 0 0 1\n"
                             "DIGESTS " D14 "\n" EVENT);
 }
 
@@ -484,7 +485,7 @@ static void test_failing_malloc(void **state)
             buffer_clear(&buffer);
             assert_true(call_write(&draft, &buffer, &keys_and_events, STR(SHA), bodies.bodies, 1));
             char *got = show_call(&buffer);
-            assert_non_null(strstr(got, "60 1 0 2 1 1\n" TWO "DIGESTS " A14));
+            assert_non_null(strstr(got, "60 1 0 0 2 1 1\n" TWO "DIGESTS " A14));
             free(got);
         } else {
             assert_in_range(n, 5, 50); /* a buffer of the draft each, and the commands */

@@ -70,13 +70,14 @@ static const Case cases[] = {
     {"a repetition in the same call, of one that is not stored", "1+0+0 1+0+0",
      LIST(NUMBER(0), NUMBER(-1), NUMBER(-2), OOM), "give up, give up"},
     {"an error that passes", "1+0+0 1+0+0",
-     LIST(NUMBER(0), NUMBER(-2), ERROR("CLUSTERDOWN Hash slot not served")), "stored 1+0+0, retry"},
+     LIST(NUMBER(0), NUMBER(-2), ERROR("CLUSTERDOWN Hash slot not served")),
+     "stored 1+0+0, look up"},
 
     {"full", "1+0+0 1+0+0", OOM, "give up, give up"},
-    {"another node's", "1+0+0 1+0+0", ERROR("MOVED 12483 127.0.0.1:7001"), "give up, give up"},
+    {"another node's", "1+0+0 1+0+0", ERROR("MOVED 12483 127.0.0.1:7001"), "moved, moved"},
     {"keys of two slots", "1+0+1", ERROR("CROSSSLOT Keys in request"), "give up"},
     {"rights that lack", "1+0+0", ERROR("ERR ACL failure in script: no"), "give up"},
-    {"a slot that moves", "1+0+0", ERROR("ASK 12483 127.0.0.1:7001"), "retry"},
+    {"a slot that moves", "1+0+0", ERROR("ASK 12483 127.0.0.1:7001"), "ask"},
     {"a slot of two nodes", "1+0+0", ERROR("TRYAGAIN Multiple keys request"), "retry"},
     {"loading", "1+0+0 1+0+0", ERROR("LOADING Redis is loading"), "retry, retry"},
     {"a replica", "1+0+0 1+0+0", ERROR("READONLY You can't write"), "reconnect, reconnect"},
@@ -139,6 +140,9 @@ static void add_outcome(char *to, const Publishing *publishing)
 {
     static const char *const verdicts[] = {[VERDICT_GIVE_UP] = "give up",
                                            [VERDICT_RETRY] = "retry",
+                                           [VERDICT_MOVED] = "moved",
+                                           [VERDICT_ASK] = "ask",
+                                           [VERDICT_LOOK_UP] = "look up",
                                            [VERDICT_SEND_SOURCE] = "send source",
                                            [VERDICT_RECONNECT] = "reconnect"};
     const PublishResult *result = &publishing->result;

@@ -107,7 +107,7 @@ static void expand_other(Str word, Entry *entry)
 static void expand_call(const CallRead *call, Entries *ret)
 {
     Script script = {.call = call, .order = order_of_values(), .values = call->values};
-    const size_t statuses = call->plan[3], others = call->plan[4] + call->plan[5];
+    const size_t statuses = call->plan[4], others = call->plan[5] + call->plan[6];
     assert_true(statuses + others <= COUNT(ret->entries));
     ret->count = 0;
     for (size_t i = 0; i < statuses; i++) {

@@ -2,25 +2,13 @@
 
 #include "failing_malloc.h"
 #include "redis/client.h"
+#include "scripted_redis.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LONG = 30000, SHORT = 60 };
-
-/* What a server does on one connection: waits until it has heard a word, then says a text. */
-typedef struct {
-    const char *hears; /* NULL = the end of the script: waits for the client to go */
-    const char *says;  /* NULL = hangs up */
-} Step;
 
 #define GREETING                                                                                   \
     {                                                                                              \
@@ -28,87 +16,27 @@ typedef struct {
     }
 
 static struct {
-    char folder[64];
-    RedisUrl url;
-    int listener;
-    pid_t server;
+    ScriptedRedis server;
     Client *client;
     Error error;
 } scene;
 
-/* The server, in a process of its own */
-
-static bool hear(int peer, const char *word)
-{
-    static char heard[1 << 16];
-    size_t len = 0;
-    for (ssize_t n; len < sizeof(heard) && (n = recv(peer, heard + len, 1, 0)) > 0;) {
-        len++;
-        if (len >= strlen(word) && memcmp(heard + len - strlen(word), word, strlen(word)) == 0) {
-            return recv(peer, heard, 2, MSG_WAITALL) == 2; /* the line end */
-        }
-    }
-    return false;
-}
-
-static void play(int peer, const Step *steps)
-{
-    for (; steps->hears && hear(peer, steps->hears) && steps->says; steps++) {
-        if (send(peer, steps->says, strlen(steps->says), MSG_NOSIGNAL) < 0) {
-            return;
-        }
-    }
-    if (!steps->hears) {
-        hear(peer, "\1"); /* never comes */
-    }
-}
-
-static void serve(const Step *steps)
-{
-    for (;;) {
-        int peer = accept(scene.listener, NULL, NULL);
-        if (peer >= 0) {
-            play(peer, steps);
-            close(peer);
-        }
-    }
-}
-
 static void open_scene(const Step *steps)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     memset(&scene, 0, sizeof(scene));
-    snprintf(scene.folder, sizeof(scene.folder), "/tmp/tickstream-test-XXXXXX");
-    assert_non_null(mkdtemp(scene.folder));
-    scene.url.unix_socket = true;
-    snprintf(scene.url.host, sizeof(scene.url.host), "%s/redis.sock", scene.folder);
-    snprintf(scene.url.shown, sizeof(scene.url.shown), "HERE");
-    snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", scene.url.host);
-    scene.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(scene.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(scene.listener, 16), 0);
-    scene.server = fork();
-    assert_true(scene.server >= 0);
-    if (scene.server == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        serve(steps);
-    }
+    scripted_redis_open(&scene.server, steps);
 }
 
 static void close_scene(void)
 {
     scene.client = client_close(scene.client);
     assert_null(scene.client);
-    kill(scene.server, SIGKILL);
-    waitpid(scene.server, NULL, 0);
-    close(scene.listener);
-    unlink(scene.url.host);
-    rmdir(scene.folder);
+    scripted_redis_close(&scene.server);
 }
 
 static void connect_within(int64_t timeout)
 {
-    const ClientTarget target = {.url = &scene.url, .timeout = timeout};
+    const ClientTarget target = {.url = &scene.server.url, .timeout = timeout};
     scene.client = client_open(&target, &scene.error);
 }
 
@@ -210,11 +138,11 @@ static void test_nobody_is_there(void **state)
     (void)state;
     static const Step steps[] = {{NULL, NULL}};
     open_scene(steps);
-    unlink(scene.url.host);
+    unlink(scene.server.url.host);
     connect_within(LONG);
     assert_null(scene.client);
     assert_string_equal(scene.error.text, "No such file or directory");
-    scene.url = (RedisUrl){.host = "localhost", .port = 1}; /* each of its addresses */
+    scene.server.url = (RedisUrl){.host = "localhost", .port = 1}; /* each of its addresses */
     connect_within(LONG);
     assert_null(scene.client);
     assert_string_equal(scene.error.text, "Connection refused");
@@ -227,8 +155,8 @@ static void test_tls_set_up_wrongly(void **state)
     (void)state;
     static const Step steps[] = {{NULL, NULL}};
     open_scene(steps);
-    scene.url.tls = true;
-    const ClientTarget target = {.url = &scene.url,
+    scene.server.url.tls = true;
+    const ClientTarget target = {.url = &scene.server.url,
                                  .tls = {.ca = "/nonexistent", .cert = "", .key = "", .name = ""},
                                  .timeout = LONG};
     assert_null(client_open(&target, &scene.error));

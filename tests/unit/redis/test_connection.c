@@ -95,7 +95,7 @@ static void open_scene(void)
 static void connect_within(int64_t timeout)
 {
     static const ConnectionEvents events = {on_ready, on_replied, on_ended};
-    scene.greeting = greeting_of(&scene.url, &scene.keys, false);
+    scene.greeting = greeting_of(&scene.url, &(GreetingSettings){.keys = &scene.keys});
     const ConnectionTarget target = {
         .url = &scene.url, .tls = scene.tls, .greeting = &scene.greeting, .timeout = timeout};
     scene.connection = connection_open(scene.loop, &target, &events, &scene);

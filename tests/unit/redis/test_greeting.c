@@ -30,6 +30,14 @@ static char *words_of(const Buffer *buffer)
     return text;
 }
 
+static RedisUrl url_of(const char *text)
+{
+    RedisServers servers;
+    Error error;
+    assert_true(redis_servers_parse(str_from(text), &servers, &error));
+    return servers.server;
+}
+
 #define NAME "CLIENT SETNAME tickstream\n"
 #define LOAD "SCRIPT LOAD SOURCE\n"
 
@@ -52,12 +60,10 @@ static void test_questions(void **state)
         {"redis://me:p%20%0d%0aw@h", 60, "AUTH me p \r\nw\n" NAME "ROLE\n" LOAD},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        RedisUrl url;
-        Error error;
         Buffer buffer = {0};
         const StreamKeys keys = {.window = cases[i].window};
-        assert_true(redis_url_parse(str_from(cases[i].url), &url, &error));
-        Greeting greeting = greeting_of(&url, &keys, false);
+        const RedisUrl url = url_of(cases[i].url);
+        Greeting greeting = greeting_of(&url, &(GreetingSettings){.keys = &keys});
         for (int time = 0; time < 2; time++) { /* also a second time */
             buffer_clear(&buffer);
             assert_true(greeting_write(&greeting, &buffer));
@@ -79,11 +85,9 @@ static void test_without_keys(void **state)
     static const Reply ok = {.kind = REPLY_STATUS, .text = STR_INIT("OK")},
                        good = {.kind = REPLY_LIST, .items = master, .count = 1},
                        bad = {.kind = REPLY_LIST, .items = replica, .count = 1};
-    RedisUrl url;
-    Error error;
     Buffer buffer = {0};
-    assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
-    Greeting greeting = greeting_of(&url, NULL, true);
+    const RedisUrl url = url_of("redis://u:p@h/1");
+    Greeting greeting = greeting_of(&url, &(GreetingSettings){.requires_durable = true});
     assert_true(greeting_write(&greeting, &buffer));
     char *words = words_of(&buffer);
     assert_string_equal(words, "AUTH u p\nSELECT 1\n" NAME "ROLE\n");
@@ -250,12 +254,10 @@ static const struct {
 static void test_answers(void **state)
 {
     (void)state;
-    RedisUrl url;
-    Error error;
-    assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
+    const RedisUrl url = url_of("redis://u:p@h/1");
     for (size_t i = 0; i < COUNT(conversations); i++) {
         const StreamKeys keys = {.window = conversations[i].window};
-        Greeting greeting = greeting_of(&url, &keys, false);
+        Greeting greeting = greeting_of(&url, &(GreetingSettings){.keys = &keys});
         Buffer buffer = {0};
         const char *why = NULL;
         size_t taken = 0;
@@ -286,13 +288,11 @@ static void test_complaints_are_short(void **state)
 {
     (void)state;
     static char text[4000] = "ERR unknown command, with args beginning with: 'hunter2'";
-    RedisUrl url;
-    Error error;
     const StreamKeys keys = {.window = 60};
     Reply answer = {.kind = REPLY_ERROR, .text = str_from(text)};
-    assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
+    const RedisUrl url = url_of("redis://u:p@h/1");
     Buffer buffer = {0};
-    Greeting greeting = greeting_of(&url, &keys, false);
+    Greeting greeting = greeting_of(&url, &(GreetingSettings){.keys = &keys});
     assert_true(greeting_write(&greeting, &buffer));
     assert_non_null(greeting_take(&greeting, &answer));
     assert_null(strstr(greeting.complaint, "hunter2"));
@@ -306,11 +306,9 @@ static void test_complaints_are_short(void **state)
 static void test_failing_malloc(void **state)
 {
     (void)state;
-    RedisUrl url;
-    Error error;
     const StreamKeys keys = {.window = 0};
-    assert_true(redis_url_parse(STR("redis://u:p@h/1"), &url, &error));
-    Greeting greeting = greeting_of(&url, &keys, false);
+    const RedisUrl url = url_of("redis://u:p@h/1");
+    Greeting greeting = greeting_of(&url, &(GreetingSettings){.keys = &keys});
     bool failed = true;
     for (size_t n = 0; failed; n++) {
         Buffer buffer = {0};

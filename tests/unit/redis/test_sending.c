@@ -11,7 +11,6 @@ enum { MOST = 4 };
 static SendingPool pool;
 static Queue queue;
 static Publication publications[MOST];
-static Probe probe;
 static ErrorCode told[MOST];
 static size_t told_count;
 static bool again; /* whoever is told begins another one */
@@ -24,23 +23,25 @@ static void on_done(Publication *publication)
         Sending *sending = sending_new(&pool);
         assert_non_null(sending);
         sending->deadline = 1000;
-        sending->publication = &publications[MOST - 1];
+        sending_await(sending, &publications[MOST - 1]);
         queue_push(&queue, sending);
     }
 }
 
-static void on_probed(Probe *asked)
+/* Who waits for something else than a publication. */
+static void on_probed(Sending *sending, ErrorCode code)
 {
-    told[told_count++] = asked->code;
+    assert_ptr_equal(sending->arg, &pool);
+    told[told_count++] = code;
 }
 
 static Sending *push(size_t i, int64_t deadline)
 {
     Sending *sending = sending_new(&pool);
     assert_non_null(sending);
-    assert_true(!sending->publication && !sending->probe && !sending->next);
+    assert_true(!sending->publication && !sending->told && !sending->next);
     publications[i] = (Publication){.done = on_done};
-    sending->publication = &publications[i];
+    sending_await(sending, &publications[i]);
     sending->deadline = deadline;
     queue_push(&queue, sending);
     return sending;
@@ -133,12 +134,12 @@ static void test_told_once(void **state)
     assert_int_equal(publications[0].code, ERROR_NONE);
     assert_int_equal(publications[0].result.accepted, 5);
 
-    probe = (Probe){.done = on_probed};
-    sending->probe = &probe;
+    sending->told = on_probed;
+    sending->arg = &pool;
     sending_tell(sending, ERROR_UNAVAILABLE);
     sending_tell(sending, ERROR_NONE);
     assert_int_equal(told_count, 2);
-    assert_int_equal(probe.code, ERROR_UNAVAILABLE);
+    assert_int_equal(told[1], ERROR_UNAVAILABLE);
 }
 
 /* Those whose time has come are told, and stay where they are for their replies. */
@@ -261,13 +262,16 @@ static void test_shared(void **state)
     payloads[0].quarantined_count = 1;
     one->publishing = publishing_of(&keys, &payloads[0]);
     assert_false(sending_is_shared(one, &keys));
-    probe = (Probe){.done = on_probed};
-    Sending *asked = sending_of_probe(&pool, &probe);
-    assert_non_null(asked);
-    assert_false(sending_is_shared(asked, &keys));
+    Sending *probe = sending_new(&pool), *asking = make(2, 1);
+    assert_non_null(probe);
+    probe->kind = SENDING_PROBE;
+    assert_false(sending_is_shared(probe, &keys));
+    asking->asks = true; /* ASKING is for one command */
+    assert_false(sending_is_shared(asking, &keys));
     sending_free(&pool, one);
     sending_free(&pool, big);
-    sending_free(&pool, asked);
+    sending_free(&pool, probe);
+    sending_free(&pool, asking);
 }
 
 /* A call is bounded by its statuses and, roughly, by its bytes: a body that is larger than all that

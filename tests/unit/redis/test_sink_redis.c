@@ -483,6 +483,41 @@ static void test_too_much_unsent(void **state)
     close_scene();
 }
 
+/* It ends while it waits to ask again with how many partitions the stream was made. */
+static void test_close_while_the_number_is_not_known(void **state)
+{
+    (void)state;
+    open_scene(60);
+    fake_redis_answer(&scene.fake, "try-eval", ":0\r\n"); /* of the trial */
+    fake_redis_answer(&scene.fake, "try-eval", "-CLUSTERDOWN Hash slot not served\r\n");
+    fake_redis_answer(&scene.fake, "try-eval", "-CLUSTERDOWN Hash slot not served\r\n");
+    assert_true(connect_within(LONG));
+    run_until_heard("INFO try-eval ");
+    run_for(scene.loop, 5);
+    assert_false(is_connected(NULL));
+    publish(0);
+    assert_string_equal(scene.log, "0=refused");
+    close_scene();
+}
+
+/* Another number: nothing is stored. */
+static void test_another_number_of_partitions(void **state)
+{
+    (void)state;
+    open_scene(60);
+    fake_redis_answer(&scene.fake, "try-eval", ":0\r\n");
+    fake_redis_answer(&scene.fake, "try-eval", "$2\r\n16\r\n");
+    assert_true(connect_within(LONG));
+    run_until_heard("INFO try-eval ");
+    run_for(scene.loop, 5);
+    assert_false(is_connected(NULL));
+    publish(0);
+    ask();
+    assert_string_equal(scene.log, "0=refused probe=refused");
+    run_until(scene.loop, is_connected, NULL); /* it has been mended */
+    close_scene();
+}
+
 /* Whatever allocation fails, each is told once, and the sink goes on. */
 static void test_failing_malloc(void **state)
 {
@@ -533,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_settles),
         cmocka_unit_test(test_closed_with_work_under_way),
         cmocka_unit_test(test_too_much_unsent),
+        cmocka_unit_test(test_close_while_the_number_is_not_known),
+        cmocka_unit_test(test_another_number_of_partitions),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,7 @@ static void assert_questions(const StreamKeys *keys, bool (*is_asked)(Question q
             count++;
         }
     }
-    assert_true(trial_write(&trial, &buffer, keys));
+    assert_true(trial_write(&trial, &buffer, keys, false));
     assert_int_equal(trial_left(&trial), count);
     put_words(&buffer, got);
     assert_string_equal(got, want);
@@ -192,7 +192,7 @@ static void test_answers(void **state)
         Buffer buffer = {0};
         const Reply *error = NULL;
         const char *why = NULL;
-        assert_true(trial_write(&trial, &buffer, &all));
+        assert_true(trial_write(&trial, &buffer, &all, false));
         for (size_t j = 0; j < COUNT(script) && !error && !why; j++) {
             const bool is_other = j == answers[i].question;
             why = trial_take(&trial, is_other ? &answers[i].answer : &script[j].good, &error);
@@ -243,7 +243,7 @@ static void test_greeting(void **state)
                        sha = TEXT("0123456789abcdef0123456789abcdef01234567");
     for (size_t i = 0; i < COUNT(cases); i++) {
         Buffer buffer = {0};
-        Greeting greeting = greeting_of(&url, &all, cases[i].required);
+        Greeting greeting = greeting_of(&url, &(GreetingSettings){.keys = &all, .requires_durable = cases[i].required});
         assert_true(greeting_write(&greeting, &buffer));
         assert_null(greeting_take(&greeting, &ok));   /* CLIENT SETNAME */
         assert_null(greeting_take(&greeting, &none)); /* ROLE */
@@ -310,7 +310,7 @@ static void test_failing_malloc(void **state)
         Trial trial;
         Buffer buffer = {0};
         failing_malloc_begin(n, FAIL_ONCE);
-        bool ok = trial_write(&trial, &buffer, &all);
+        bool ok = trial_write(&trial, &buffer, &all, false);
         failed = failing_malloc_end();
         assert_int_equal(ok, !failed);
         assert_int_equal(buffer.len > 0, ok);

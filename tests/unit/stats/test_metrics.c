@@ -170,6 +170,41 @@ static const char *const golden[] = {
     "# HELP tickstream_redis_retries_total Commands sent again inside the deadline.",
     "# TYPE tickstream_redis_retries_total counter",
     "tickstream_redis_retries_total 3032",
+    "# HELP tickstream_redis_redirects_total Commands that a cluster node has not executed, by "
+    "reason.",
+    "# TYPE tickstream_redis_redirects_total counter",
+    "tickstream_redis_redirects_total{kind=\"moved\"} 10",
+    "tickstream_redis_redirects_total{kind=\"ask\"} 20",
+    "tickstream_redis_redirects_total{kind=\"tryagain\"} 30",
+    "tickstream_redis_redirects_total{kind=\"clusterdown\"} 40",
+    "# HELP tickstream_redis_topology_refreshes_total Questions to a cluster or to sentinels who "
+    "owns what.",
+    "# TYPE tickstream_redis_topology_refreshes_total counter",
+    "tickstream_redis_topology_refreshes_total{result=\"ok\"} 10",
+    "tickstream_redis_topology_refreshes_total{result=\"failed\"} 12",
+    "# HELP tickstream_redis_master_changes_total Partitions that another server has taken over.",
+    "# TYPE tickstream_redis_master_changes_total counter",
+    "tickstream_redis_master_changes_total 3038",
+    "# HELP tickstream_redis_barrier_seconds How long replicas took to acknowledge (REDIS_ACK).",
+    "# TYPE tickstream_redis_barrier_seconds histogram",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.00025\"} 0",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.0005\"} 0",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.001\"} 0",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.0025\"} 2",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.005\"} 2",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.01\"} 4",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.025\"} 4",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.05\"} 6",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.1\"} 6",
+    "tickstream_redis_barrier_seconds_bucket{le=\"0.25\"} 8",
+    "tickstream_redis_barrier_seconds_bucket{le=\"1\"} 8",
+    "tickstream_redis_barrier_seconds_bucket{le=\"2.5\"} 10",
+    "tickstream_redis_barrier_seconds_bucket{le=\"+Inf\"} 10",
+    "tickstream_redis_barrier_seconds_sum 3.124000000",
+    "tickstream_redis_barrier_seconds_count 10",
+    "# HELP tickstream_redis_barriers_short_total Acknowledgements by fewer than REDIS_ACK wants.",
+    "# TYPE tickstream_redis_barriers_short_total counter",
+    "tickstream_redis_barriers_short_total 3040",
     "# HELP tickstream_overloads_total Requests refused since too much was in flight.",
     "# TYPE tickstream_overloads_total counter",
     "tickstream_overloads_total 3034",
@@ -182,6 +217,15 @@ static const char *const golden[] = {
     "# HELP tickstream_redis_connected Workers with a usable Redis connection.",
     "# TYPE tickstream_redis_connected gauge",
     "tickstream_redis_connected 302",
+    "# HELP tickstream_redis_nodes_connected Usable connections to Redis of all workers.",
+    "# TYPE tickstream_redis_nodes_connected gauge",
+    "tickstream_redis_nodes_connected 314",
+    "# HELP tickstream_redis_partitions Partitions of the stream, of all workers together.",
+    "# TYPE tickstream_redis_partitions gauge",
+    "tickstream_redis_partitions 316",
+    "# HELP tickstream_redis_partitions_ready Those that take writes now.",
+    "# TYPE tickstream_redis_partitions_ready gauge",
+    "tickstream_redis_partitions_ready 318",
     "# HELP tickstream_redis_durable 1: Redis neither evicts nor forgets; 0: it does; -1: not "
     "known.",
     "# TYPE tickstream_redis_durable gauge",
@@ -244,15 +288,20 @@ static void test_text(void **state)
 {
     (void)state;
     static const Stat counted[] = {
-        STAT_ANSWERS_200,   STAT_ANSWERS_400,    STAT_ANSWERS_401,   STAT_ANSWERS_403,
-        STAT_ANSWERS_404,   STAT_ANSWERS_405,    STAT_ANSWERS_413,   STAT_ANSWERS_415,
-        STAT_ANSWERS_503,   STAT_WEBHOOKS,       STAT_BODY_BYTES,    STAT_ACCEPTED,
-        STAT_DUPLICATES,    STAT_REDIS_CONNECTS, STAT_REDIS_LOST,    STAT_REDIS_ERRORS,
-        STAT_REDIS_RETRIES, STAT_OVERLOADS,      STAT_WORKER_STARTS,
+        STAT_ANSWERS_200,   STAT_ANSWERS_400,         STAT_ANSWERS_401,
+        STAT_ANSWERS_403,   STAT_ANSWERS_404,         STAT_ANSWERS_405,
+        STAT_ANSWERS_413,   STAT_ANSWERS_415,         STAT_ANSWERS_503,
+        STAT_WEBHOOKS,      STAT_BODY_BYTES,          STAT_ACCEPTED,
+        STAT_DUPLICATES,    STAT_REDIS_CONNECTS,      STAT_REDIS_LOST,
+        STAT_REDIS_ERRORS,  STAT_REDIS_RETRIES,       STAT_OVERLOADS,
+        STAT_WORKER_STARTS, STAT_REDIS_OWNER_CHANGES, STAT_REDIS_BARRIERS_SHORT,
     };
     static const Stat gauges[] = {
-        STAT_WORKERS,         STAT_REDIS_CONNECTED, STAT_CONNECTIONS, STAT_REQUESTS_IN_FLIGHT,
-        STAT_BYTES_IN_FLIGHT, STAT_LAST_ACCEPTED,   STAT_HEARTBEAT,
+        STAT_WORKERS,          STAT_REDIS_CONNECTED,
+        STAT_CONNECTIONS,      STAT_REQUESTS_IN_FLIGHT,
+        STAT_BYTES_IN_FLIGHT,  STAT_LAST_ACCEPTED,
+        STAT_HEARTBEAT,        STAT_REDIS_NODES,
+        STAT_REDIS_PARTITIONS, STAT_REDIS_PARTITIONS_READY,
     };
     for (size_t slot = 0; slot < 2; slot++) {
         stats_use(slot);
@@ -264,6 +313,14 @@ static void test_text(void **state)
         }
         for (size_t i = 1; i < REASON_COUNT; i++) {
             stats_add((Stat)(STAT_QUARANTINED + i), 10 * i);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            stats_add((Stat)(STAT_REDIS_REDIRECTS + i), 5 * (i + 1));
+        }
+        stats_add(STAT_REDIS_LOOKUPS, 5);
+        stats_add(STAT_REDIS_LOOKUPS + 1, 6);
+        for (uint64_t milliseconds = 2; milliseconds < 4000; milliseconds *= 5) {
+            stats_observe(STAT_REDIS_BARRIER_SECONDS, 1000000 * milliseconds);
         }
         stats_set(STAT_REDIS_DURABLE, slot == 0 ? DURABLE_NO : DURABLE_UNKNOWN);
         stats_add_value(STAT_IGNORED, STR("messages"));

@@ -56,6 +56,7 @@ static void test_derived(void **state)
                  {"{s}:seen:1", true},
                  {"{s}:seen:eb4201fafff389ba18589df0699692d3", true}, /* of an earlier version */
                  {"{s}:dead", true},
+                 {"{s}:partitions", true},
                  {"{s}:events", false},
                  {"{s}:probes", false},
                  {"{s}:", false},
