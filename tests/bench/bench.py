@@ -72,6 +72,21 @@ def run_json(command):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def load(rig, server, requests, rate, seconds, connections, is_once):
+    """What load.c counted, with a file of requests of one size; with a rate of 0 each connection sends as soon as it
+    has its answer; none is sent twice if is_once."""
+    client = rig.compile(servers.HERE / "load.c")
+    result = run_json([client, server.port, *requests, rate, seconds, connections, *["once"] * is_once])
+    if result["refused"] or result["broken"] or result["answered"] < result["due"]:
+        raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
+    return result
+
+
+def write_enough(file, size, workload, rate, seconds):
+    """Requests, none twice, for a measurement of what has done so many a second, or else for a shorter one."""
+    payloads.write_requests(file, workload, max(REPEATED, min(FILE_BYTES // size, int(SPARE * rate * seconds))))
+
+
 class Bench:
     """What is running, the files of requests, and the samples of each (appendonly, workload, server)."""
 
@@ -142,19 +157,12 @@ class Bench:
             self.redis.clear()
             result = self.load(server, file, size, 0, 1, workload.connections)
             rate = max(rate, result["measured"] / result["seconds"])
-        count = min(FILE_BYTES // size, int(SPARE * rate * self.opts.seconds))
-        payloads.write_requests(file, workload, max(REPEATED, count))
+        write_enough(file, size, workload, rate, self.opts.seconds)
 
     # One measurement each
 
     def load(self, server, file, size, rate, seconds, connections):
-        """What load.c counted; with a rate of 0 each connection sends as soon as it has its answer, and one with
-        dedupe gets no request twice."""
-        client, once = self.rig.compile(servers.HERE / "load.c"), ["once"] * (server.name in DEDUPING)
-        result = run_json([client, server.port, file, size, rate, seconds, connections, *once])
-        if result["refused"] or result["broken"] or result["answered"] < result["due"]:
-            raise SystemExit("%s at %d/s: %s" % (server.name, rate, result))
-        return result
+        return load(self.rig, server, (file, size), rate, seconds, connections, server.name in DEDUPING)
 
     def check_stored(self, server, result, statuses):
         """Redis counts for itself."""
@@ -307,7 +315,7 @@ def write(results, folder):
 def main():
     opts = options()
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
-    with servers.Rig(opts.build) as rig:
+    with servers.RedisRig(opts.build) as rig:
         bench = Bench(opts, rig)
         bench.start()
         bench.check()

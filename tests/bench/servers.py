@@ -104,13 +104,16 @@ class Redis:
     def clear(self):
         """Nothing is stored, and a long append-only file makes room for a new one."""
         self.cli("FLUSHALL", "SYNC")
+        self.shorten()
+
+    def shorten(self):
         if self.aof_bytes() > AOF_LONG:
             self.cli("BGREWRITEAOF")
             wait_for("the AOF", self.is_rewritten)
 
 
 class Rig:
-    """A private directory with a Redis, the processes started on it, and the programs built for it."""
+    """A private directory, the processes started in it, and the programs built for it."""
 
     def __init__(self, build):
         self.build, self.tools = build, build.parent / "bench"
@@ -118,13 +121,12 @@ class Rig:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tickstream-bench-"))
         self.dir.chmod(0o755)
         self.children = []
-        self.redis = Redis(self.dir, need("redis-server"))
 
     def __enter__(self):
         return self
 
     def __exit__(self, *unused):
-        stop(*reversed(self.children), self.redis.process)
+        stop(*reversed(self.children))
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def start(self, name, *command, env=None):
@@ -143,6 +145,15 @@ class Rig:
             if done.returncode:
                 raise Absent("cannot compile %s: %s" % (source.name, done.stderr.splitlines()[:1]))
         return target
+
+
+class RedisRig(Rig):
+    """One with a Redis that all share."""
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.redis = Redis(self.dir, need("redis-server"))
+        self.children.append(self.redis.process)
 
 
 def stop(*processes):
@@ -223,15 +234,21 @@ def start_handler(rig, folder, *command, env=None):
     return child
 
 
-def start_tickstream(rig, name="tickstream", window="0"):
+def start_program(rig, name, redis_url, **settings):
+    """Tickstream behind an nginx of its own."""
     program = rig.build / "tickstream"
     if not program.exists():
         raise Absent("%s (make builds it)" % program)
     folder, port, nginx = start_nginx(rig, name)
-    handler = start_handler(rig, folder, program, env={
-        "TICKSTREAM_LISTEN": "unix:" + handler_socket(folder), "TICKSTREAM_DEDUPE_WINDOW": window,
-        "TICKSTREAM_REDIS_URL": "unix://%s" % rig.redis.socket, "TICKSTREAM_APP_SECRET": payloads.SECRET.decode()})
+    settings = {"listen": "unix:" + handler_socket(folder), "redis_url": redis_url,
+                "app_secret": payloads.SECRET.decode(), **settings}
+    handler = start_handler(rig, folder, program,
+                            env={"TICKSTREAM_" + k.upper(): str(v) for k, v in settings.items()})
     return Server(name, port, {"nginx": nginx, "handler": handler})
+
+
+def start_tickstream(rig, name="tickstream", window="0"):
+    return start_program(rig, name, "unix://%s" % rig.redis.socket, dedupe_window=window)
 
 
 def start_dedupe(rig):
