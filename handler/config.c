@@ -16,7 +16,7 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 27 };
+enum { SETTINGS = 33 };
 
 /* Texts that were given, in the order of precedence, later ones win. */
 typedef struct {
@@ -73,6 +73,19 @@ static const Setting settings[SETTINGS] = {
     {"DEDUPE_WINDOW", "24h", &kind_duration, RANGE(dedupe_window, 0, 30 * ONE_DAY_MS),
      "0 or a duration up to {most}",
      "how long a status is recognised when it comes again; 0 = off"},
+    {"TRIM", "off", &kind_trim, RANGE(keep.trim, 0, TRIMS - 1), "{words}",
+     "acked: what all groups have acknowledged and is older than TRIM_KEEP is removed"},
+    {"TRIM_KEEP", "24h", &kind_duration, RANGE(keep.keep, 0, 366 * ONE_DAY_MS),
+     "a duration up to {most}", "for how long it is kept all the same"},
+    {"TRIM_GROUPS", "", &kind_text, TEXT(trim_groups, 0), "names with commas between",
+     "groups that must exist, or nothing is removed"},
+    {"TRIM_DEAD_GROUP", "0", &kind_duration, RANGE(keep.dead_group, 0, 366 * ONE_DAY_MS),
+     "0 or a duration up to {most}",
+     "a group that has not moved for so long is not waited for; 0 = each is, for ever"},
+    {"QUARANTINE_KEEP", "30d", &kind_duration, RANGE(keep.quarantine, 0, 366 * ONE_DAY_MS),
+     "0 or a duration up to {most}", "for how long quarantine is kept; 0 = for ever"},
+    {"EVENTS_KEEP", "30d", &kind_duration, RANGE(keep.events, 0, 366 * ONE_DAY_MS),
+     "0 or a duration up to {most}", "likewise the entries of EVENTS_STREAM"},
     {"APP_SECRET", "", &kind_secrets, RANGE(app_secrets, 1, LIMIT_SECRETS),
      "not empty; one secret a line, at most {most}", "any of these may have signed a POST"},
     {"ALLOW_UNSIGNED", "false", &kind_truth, FIELD(allow_unsigned), .wanted = "true or false",
@@ -384,6 +397,17 @@ static bool check_partitions(const Config *config, Error *reterr)
     return true;
 }
 
+static bool check_groups(const Config *config, Error *reterr)
+{
+    Str groups = config->keep.groups;
+    size_t count = 0;
+    while (keep_next_group(&groups).ptr) {
+        count++;
+    }
+    return count <= KEEP_GROUPS ||
+           bad(reterr, PREFIX "TRIM_GROUPS: has more than %d names", KEEP_GROUPS);
+}
+
 /* What only several settings together show. */
 static bool check_together(const Config *config, Error *reterr)
 {
@@ -408,8 +432,11 @@ static bool check_together(const Config *config, Error *reterr)
                    PREFIX "REDIS_TIMEOUT: must be at least %d ms with this " PREFIX "REDIS_ACK",
                    ACK_TIMEOUT_LEAST);
     }
-    return check_partitions(config, reterr) && check_sentinel(config, reterr) &&
-           check_tls(config, reterr);
+    if (config->keep.dead_group && config->keep.dead_group < config->keep.keep) {
+        return bad(reterr, PREFIX "TRIM_DEAD_GROUP: must be 0 or at least " PREFIX "TRIM_KEEP");
+    }
+    return check_groups(config, reterr) && check_partitions(config, reterr) &&
+           check_sentinel(config, reterr) && check_tls(config, reterr);
 }
 
 Config *config_load(const char *path, char *const *environment, Error *reterr)
@@ -422,8 +449,9 @@ Config *config_load(const char *path, char *const *environment, Error *reterr)
     }
     config->path = path;
     bool ok = (!path || take_file(&given, path, reterr)) &&
-              take_environment(&given, environment, reterr) && parse_all(&given, config, reterr) &&
-              check_together(config, reterr);
+              take_environment(&given, environment, reterr) && parse_all(&given, config, reterr);
+    config->keep.groups = str_from(config->trim_groups);
+    ok = ok && check_together(config, reterr);
     for (int i = 0; i < SETTINGS; i++) {
         free(given.values[i]);
     }

@@ -11,6 +11,7 @@
 #include "redis/ack.h"
 #include "redis/tls.h"
 #include "redis/url.h"
+#include "stream/keep.h"
 #include "stream/partitions.h"
 
 #include <stdint.h>
@@ -42,7 +43,9 @@ typedef struct Config {
     char stream[512];
     size_t stream_partitions; /* 1..PARTITIONS_MOST */
     char events_stream[512];  /* "" = none */
-    int64_t dedupe_window;    /* milliseconds, 0 = off */
+    Keep keep;
+    char trim_groups[512];
+    int64_t dedupe_window; /* milliseconds, 0 = off */
     Secrets app_secrets;
     bool allow_unsigned;
     bool trust_relay; /* nginx may vouch for a request without a signature */

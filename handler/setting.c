@@ -312,6 +312,7 @@ static void print_word(const Setting *setting, const Config *config)
 
 const Kind kind_level = {parse_word, print_word, NULL, log_level_names};
 const Kind kind_format = {parse_word, print_word, NULL, log_format_names};
+const Kind kind_trim = {parse_word, print_word, NULL, trim_names};
 const Kind kind_verify = {parse_word, print_word, NULL, tls_verify_names};
 
 /* Adds a number in the largest of the units that it is a multiple of. */

@@ -9,10 +9,8 @@
 #define TICKSTREAM_CALL_H
 
 #include "redis/publish.h"
+#include "redis/scripts.h"
 #include "stream/dedupe.h"
-
-/* The source of publish.lua. */
-extern const Str publish_script;
 
 enum {
     SCRIPT_SHA = 40, /* hex digits of a script's name */

@@ -44,13 +44,20 @@ static void add_all_keys(Text *to, const RightsSettings *settings)
 /* What a publication sends. */
 static void add_publishing(Text *to, const StreamKeys *keys)
 {
-    text_add(to, STR(" +evalsha +eval +script|load +xadd +set +type +get"));
+    text_add(to, STR(" +evalsha +eval +script|load +xadd +set +type +get +time"));
     if (keys->window) {
-        text_add(to, STR(" +time +smismember +sadd +unlink"));
+        text_add(to, STR(" +smismember +sadd +unlink"));
         text_add(to, keys->touches ? STR(" +pexpireat") : STR(""));
     } else if (!keys->by_script) {
         text_add(to, STR(" +multi +exec"));
     }
+}
+
+/* What upkeep.lua calls besides: +get, +set and +time are a publication's too. */
+static void add_upkeep(Text *to)
+{
+    text_add(to, STR(" +pexpire +xtrim +xrange +xlen +xpending +xinfo|stream +xinfo|groups "
+                     "+xinfo|consumers +memory|usage"));
 }
 
 static Str barrier(const Ack *ack)
@@ -79,6 +86,7 @@ void rights_describe(Text *to, const RightsSettings *settings)
     begin_line(to, url->user);
     add_all_keys(to, settings);
     add_publishing(to, settings->partitions->keys[0]);
+    add_upkeep(to);
     text_add(to, barrier(&settings->ack));
     text_add(to, kind == SERVERS_CLUSTER ? STR(" +cluster|slots +asking") : STR(""));
     text_add(to, STR(" +info +role +client|setname"));

@@ -139,6 +139,10 @@ static bool write_commands(Sending *sending, CallDraft *draft, Buffer *buffer,
         ok = claim_write(&sending->claim, buffer);
         publishing_sent(publishing, 1);
         break;
+    case SENDING_UPKEEP:
+        ok = caretaker_write(sending->caretaker, sending->route, buffer);
+        publishing_sent(publishing, 1);
+        break;
     case SENDING_BARRIER:
         break;
     }
@@ -213,6 +217,17 @@ static const char *take_claim(Sending *sending, const Reply *reply, const Reply 
     return NULL;
 }
 
+static const char *take_upkeep(Sending *sending, const Reply *reply, const Reply **ret_error)
+{
+    const char *why;
+    *ret_error = caretaker_take(sending->caretaker, sending->route, reply, &why);
+    sending->publishing.replies--;
+    if (*ret_error) {
+        publishing_failed(&sending->publishing, *ret_error);
+    }
+    return why;
+}
+
 /* An error means what it means of the command behind it, whose own follows from it. */
 static const char *take_asking(Sending *sending, const Reply *reply, const Reply **ret_error)
 {
@@ -238,6 +253,9 @@ const char *sending_take(Sending *sending, const Reply *reply, const Reply **ret
     }
     if (sending->kind == SENDING_CLAIM) {
         return take_claim(sending, reply, ret_error);
+    }
+    if (sending->kind == SENDING_UPKEEP) {
+        return take_upkeep(sending, reply, ret_error);
     }
     *ret_error = sending->publishing.rule ? NULL : reply_error(reply);
     if (sending->publishing.by_script) {

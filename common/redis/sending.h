@@ -9,6 +9,7 @@
 #define TICKSTREAM_SENDING_H
 
 #include "redis/call.h"
+#include "redis/caretaker.h"
 #include "redis/claim.h"
 #include "redis/trial.h"
 
@@ -18,6 +19,7 @@ typedef enum {
     SENDING_BODY,   /* a publication */
     SENDING_PROBE,  /* a trial */
     SENDING_CLAIM,  /* with how many partitions was the stream made? */
+    SENDING_UPKEEP, /* a caretaker's */
     SENDING_BARRIER /* who has acknowledged what was sent before? Written and read by the lane. */
 } SendingKind;
 
@@ -36,6 +38,7 @@ struct Sending {
     bool goes_on; /* the next one in the queue is of the same call, and so has the same reply */
     Trial trial;
     Claim claim;
+    Caretaker *caretaker;
     int64_t deadline, sent_at, retry_at; /* loop_clock_ms() */
     int64_t until;                       /* of all steps of a publication; a deadline is of one */
 };

@@ -28,6 +28,7 @@ typedef struct {
     const StreamKeys **keys; /* of each route; of the last one NULL if it is no partition's */
     Batch *batches;          /* of each; leave when the turn ends, or as soon as they are full */
     Fleet *fleet;
+    Caretaker *caretaker;
     CallDraft draft;
     Queue waiting; /* for another attempt */
     SendingPool pool;
@@ -180,7 +181,9 @@ static const char *go_on(SinkRedis *sink, Lane *lane, Sending *sending)
 {
     const char *why = sending->kind == SENDING_PROBE ? heed(sink, lane, sending) : NULL;
     ErrorCode code = why ? ERROR_UNAVAILABLE : ERROR_NONE;
-    link_recovered(lane_link(lane));
+    if (sending->kind == SENDING_BODY || sending->kind == SENDING_PROBE) {
+        link_recovered(lane_link(lane));
+    }
     sending->redirects = 0;
     if (sending_next(sending, sink->keys[sending->route], sink->settings.timeout, &code)) {
         send_on_route(sink, sending);
@@ -705,6 +708,34 @@ static void describe(const Sink *base, Text *to)
     }
 }
 
+/* Upkeep */
+
+static void on_kept(Sending *sending, ErrorCode code)
+{
+    (void)code; /* whatever it is, it is asked for again */
+    caretaker_done(sending->caretaker, sending->route);
+}
+
+static bool ask_for_upkeep(void *arg, size_t partition)
+{
+    SinkRedis *sink = arg;
+    Lane *lane = fleet_lane(sink->fleet, partition);
+    Sending *sending = takes_more(sink, partition) ? sending_new(&sink->pool) : NULL;
+    if (!sending) {
+        return false;
+    }
+    sending->kind = SENDING_UPKEEP;
+    sending->told = on_kept;
+    sending->caretaker = sink->caretaker;
+    sending->route = partition;
+    sending_begin(sending, sink->settings.timeout);
+    if (!send_to(sink, lane, sending)) {
+        sending_free(&sink->pool, sending);
+        return false;
+    }
+    return true;
+}
+
 /* Begin and end */
 
 static void close_sink(Sink *base)
@@ -718,6 +749,7 @@ static void close_sink(Sink *base)
         queue_fail(&sink->batches[i].queue, &sink->pool);
     }
     queue_fail(&sink->waiting, &sink->pool);
+    caretaker_close(sink->caretaker); /* last of whom is told */
     timer_close(sink->tick);
     sending_pool_close(&sink->pool);
     call_draft_free(&sink->draft);
@@ -772,6 +804,16 @@ static bool open_fleet(SinkRedis *sink)
     return sink->fleet != NULL;
 }
 
+static bool open_caretaker(SinkRedis *sink)
+{
+    if (!sink->settings.keep) {
+        return true;
+    }
+    sink->caretaker = caretaker_open(sink->loop, sink->settings.partitions, sink->settings.keep,
+                                     ask_for_upkeep, sink);
+    return sink->caretaker != NULL;
+}
+
 Sink *sink_redis_open(Loop *loop, const SinkSettings *settings)
 {
     SinkRedis *sink = calloc(1, sizeof(*sink));
@@ -785,7 +827,8 @@ Sink *sink_redis_open(Loop *loop, const SinkSettings *settings)
     if (sink->tick) {
         plan_routes(sink);
     }
-    if (!sink->tick || !open_fleet(sink) || !loop_after_events(loop, after_events, sink)) {
+    if (!sink->tick || !open_fleet(sink) || !open_caretaker(sink) ||
+        !loop_after_events(loop, after_events, sink)) {
         close_sink(&sink->base);
         return NULL;
     }

@@ -50,6 +50,7 @@ typedef struct {
     TlsContext *tls; /* for a URL with TLS, else NULL */
     const Partitions *partitions;
     Ack ack;
+    const Keep *keep;      /* NULL: what is stored is left as it is, and not measured */
     int64_t timeout;       /* milliseconds: of connecting, and what a publication may take */
     bool requires_durable; /* as of a greeting */
 } SinkSettings;

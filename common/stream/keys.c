@@ -19,6 +19,7 @@ static const struct {
     {"{", "}:seen:1", offsetof(StreamKeys, seen[1])},
     {"{", "}:seen", offsetof(StreamKeys, seen_state)},
     {"{", "}:probe", offsetof(StreamKeys, probe)},
+    {"{", "}:upkeep", offsetof(StreamKeys, upkeep)},
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
@@ -60,7 +61,8 @@ bool stream_keys_allow(Str stream)
 
 bool stream_keys_derive(const char *stream, const char *name)
 {
-    static const char *const words[] = {"quarantine", "probe", "dead", "seen", "partitions"};
+    static const char *const words[] = {"quarantine", "probe",      "dead",
+                                        "seen",       "partitions", "upkeep"};
     const Str text = str_from(name);
     const size_t len = strlen(stream);
     if (text.len < len + 3 || name[0] != '{' || memcmp(name + 1, stream, len) != 0 ||

@@ -7,6 +7,7 @@
  *   {S}:seen:0, 1     dedupe: two sets of digests, one of which is added to
  *   {S}:seen          dedupe: which one, and until when they count as written
  *   {S}:probe         what a probe writes
+ *   {S}:upkeep        which worker sees to it that the streams do not fill up
  *
  * The braces keep all keys of a stream in one slot of a cluster (a name S without braces hashes
  * like {S}), so S itself must have none. The events stream is named by the operator.
@@ -23,6 +24,7 @@ typedef struct {
     Str seen[2];    /* the sets of dedupe */
     Str seen_state; /* dedupe.h says what stands there */
     Str probe;
+    Str upkeep;
     unsigned window; /* of dedupe, in seconds; 0 = none */
 
     /* How it is written to. */

@@ -21,6 +21,39 @@ const Command commands[] = {
      "\n"
      "  Beside what `tickstream acl` grants it needs +xlen. 75 when a server cannot be reached, 1\n"
      "  when one refuses us, or when the stream was made with another number.\n"},
+    {"groups", groups_main, 4, true, false, "[--create NAME --from 0|$]",
+     "show who reads the stream, or make a group",
+     "  Of each partition its groups of consumers: how many entries are pending and how many were\n"
+     "  not read yet (lag; ? when Redis does not know), how old the oldest pending one and the "
+     "one\n"
+     "  that was delivered last are, and how long ago a consumer has asked for something. The one\n"
+     "  that holds the stream is the furthest behind: what it needs cannot be trimmed.\n"
+     "\n"
+     "  --create: makes a group on all partitions, which then also exist: --from 0 reads all that\n"
+     "  is there, --from $ what comes from now on. Where it exists already it stays as it is.\n"
+     "\n"
+     "  Needs +eval +time +xlen +xrange +xpending +xinfo on the streams of `tickstream acl`, and\n"
+     "  --create +xgroup. 75 when a server cannot be reached, 1 when one refuses us.\n"},
+    {"consumers", consumers_main, 3, true, false, "reap IDLE [--yes]",
+     "remove consumers that are gone",
+     "  Those that have asked for nothing for IDLE (90s, 30m, 12h, 7d), of all groups, and that\n"
+     "  nothing is pending on: no entry is lost. Without --yes it only shows them. One that waits\n"
+     "  with BLOCK for longer than IDLE is made again by Redis when it gets something.\n"
+     "\n"
+     "  Needs +eval +get +xinfo, and --yes +xgroup. 75 when a server cannot be reached, 1 when "
+     "one\n"
+     "  refuses us.\n"},
+    {"trim", trim_main, 1, true, false, "[--dry-run | --yes]", "remove what is kept no longer",
+     "  From the stream what every group has acknowledged and is older than TRIM_KEEP, from\n"
+     "  quarantine and events what is older than QUARANTINE_KEEP and EVENTS_KEEP; also with\n"
+     "  TRIM=off. TRIM_GROUPS and TRIM_DEAD_GROUP are heeded.\n"
+     "\n"
+     "  Without --yes nothing is removed: it shows what would be, and what the rest is needed\n"
+     "  for. --yes removes a thousand entries at a time with pauses between. It may be ended at\n"
+     "  any time and called again, while workers write, trim by themselves, or are down.\n"
+     "\n"
+     "  Beside what groups needs: +xtrim +pexpire. 75 when a server cannot be reached, 1 when one\n"
+     "  refuses us, or when nothing may go: without any group, or without one of TRIM_GROUPS.\n"},
     {"dedupe", dedupe_main, 2, true, false, "[show|forget] [STREAM]",
      "show what is remembered of a stream, or forget it",
      "  show: which of the two sets is added to, what each holds and takes, when it was written,\n"
@@ -81,7 +114,7 @@ void command_print_usage(FILE *to, const Command *command)
     for (size_t i = 0; i < command_count; i++) {
         char call[64];
         snprintf(call, sizeof(call), "%s %s", commands[i].name, commands[i].arguments);
-        fprintf(to, "  %-32s %s\n", call, commands[i].summary);
+        fprintf(to, "  %-35s %s\n", call, commands[i].summary);
     }
 }
 

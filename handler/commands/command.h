@@ -49,7 +49,7 @@ int command_misused(const Command *command);
 /* The line that shows how a command is called; all of them for NULL. */
 void command_print_usage(FILE *to, const Command *command);
 
-CommandMain run_main, check_config_main, acl_main, partitions_main, dedupe_main, healthcheck_main,
-    sign_main, cgi_main, help_main, version_main;
+CommandMain run_main, check_config_main, acl_main, partitions_main, groups_main, consumers_main,
+    trim_main, dedupe_main, healthcheck_main, sign_main, cgi_main, help_main, version_main;
 
 #endif

@@ -39,6 +39,7 @@ static bool open_sink(Service *service, Loop *loop)
                                    .tls = service->tls,
                                    .partitions = service->partitions,
                                    .ack = config->redis_ack,
+                                   .keep = &config->keep,
                                    .timeout = config->redis_timeout,
                                    .requires_durable = config->require_durable};
     service->server.sink = sink_redis_open(loop, &settings);

@@ -35,7 +35,7 @@ from stack import STREAM, Stack, wait_for
 
 CLIENTS = 16
 WINDOW = 6              # seconds: longer than it takes nearly every batch to get through
-EXPECTED = (r"redis: .*", r"webhook: answered 503: .*", r"drain: .*", r"reload: .*",
+EXPECTED = (r"redis: .*", r"trim: .*", r"webhook: answered 503: .*", r"drain: .*", r"reload: .*",
             r"worker \d+ \(pid \d+\) was killed by signal 9")
 
 

@@ -28,7 +28,7 @@ from stack import Stack, wait_for
 
 SENDERS = 16
 LEAST = 20000           # statuses of a long run
-EXPECTED = (r"redis: .*", r"webhook: answered 503: .*", r"drain: .*", r"reload: .*",
+EXPECTED = (r"redis: .*", r"trim: .*", r"webhook: answered 503: .*", r"drain: .*", r"reload: .*",
             r"worker \d+ \(pid \d+\) was killed by signal 9")
 
 

@@ -144,3 +144,25 @@ def test_levels(make_stack, make_group, ack):
     wait_for(lambda: stack.get("/readyz").status == 200, "ready")
     assert stack.post(payload(status("wamid.1"))).document() == result(accepted=1)
     assert stack.post(payload(status("wamid.1"))).document() == result(duplicates=1)
+
+
+# A full server
+
+def test_what_is_known_is_acknowledged_also_by_a_full_server(make_stack, make_group):
+    """It stores nothing new, but writes what WAIT then counts, whatever else the call has met."""
+    group = make_group()
+    stack = writer(make_stack, group, redis_ack="replicas:1", workers=1)
+    known = status()
+    assert stack.post(payload(known)).document() == result(accepted=1)
+
+    def touches():
+        stats = group.master("INFO", "commandstats").decode().splitlines()
+        return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in stats if "_pexpireat:" in line)
+
+    group.master("CONFIG", "SET", "maxmemory", "1")
+    before = touches()
+    assert stack.post(payload(known)).document() == result(duplicates=1)
+    assert touches() > before
+    before = touches()
+    assert stack.post(payload(known, status())).status == 503
+    assert touches() > before

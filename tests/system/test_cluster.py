@@ -16,7 +16,7 @@ from cluster import Cluster, slot_of
 from cluster_chaos import EXPECTED, Run, is_ready
 from partitions import NUMBER, PARTITIONS, STREAMS, ids_in, ids_of_all_partitions, partition_names
 from ports import Port
-from stack import STREAM, WRAP, wait_for
+from stack import STREAM, TOP, WRAP, wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -285,3 +285,23 @@ def test_metrics(make_writer, cluster):
     cluster.failover(replica)
     wait_for(lambda: stack.post(payload(status(ids_of_all_partitions()[0]))).status == 200, "it is taken")
     wait_for(lambda: stack.metric("tickstream_redis_master_changes_total") > before, "it is counted")
+
+
+# Reading
+
+@pytest.mark.release_only
+def test_the_reader_of_the_readme(make_writer, cluster):
+    """It reads and acknowledges what is in all partitions."""
+    blocks = re.findall(r"```python\n(.*?)```", (TOP / "README.md").read_text(), re.S)
+    [source] = [block for block in blocks if "RedisCluster" in block]
+    stack = make_writer()
+    names = ids_of_all_partitions()
+    assert stack.post(payload(*(status(name) for name in names))).document() == result(accepted=PARTITIONS)
+    port = cluster.masters()[0].port
+    with subprocess.Popen(["/usr/bin/python3", "-c", source, str(port)], stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            printed = [reader.stdout.readline().split() for _ in names]
+            assert sorted(printed) == sorted([stream, name, "delivered"] for stream, name in zip(STREAMS, names))
+            wait_for(lambda: all(cluster("XPENDING", stream, "billing")[0] == 0 for stream in STREAMS), "all is acknowledged")
+        finally:
+            reader.kill()

@@ -6,7 +6,7 @@ import pytest
 from stack import BINARY, SECRET, TIMEOUT, WRAP, clean_environment, signature
 
 GOOD = {"TICKSTREAM_APP_SECRET": SECRET}
-COMMANDS = "run", "check-config", "acl", "partitions", "dedupe", "healthcheck", "sign", "cgi", "help", "version"
+COMMANDS = "run", "check-config", "acl", "partitions", "groups", "consumers", "trim", "dedupe", "healthcheck", "sign", "cgi", "help", "version"
 
 
 @pytest.fixture
@@ -43,7 +43,11 @@ def test_an_option_is_the_command_of_its_name(run):
 @pytest.mark.parametrize("arguments", [
     ("start",), ("help", "start"), ("help", "run", "run"), ("version", "1"), ("check-config", "x"), ("run", "x"),
     ("run", "--one", "x"), ("sign", "x"), ("cgi", "x"), ("healthcheck", "/a", "/b"),
-    ("partitions", "x"), ("partitions", "--json", "x"), ("dedupe", "x"), ("dedupe", "show", "{a}"), ("dedupe", "show", "a", "b"), ("dedupe", "forget"), ("dedupe", "forget", ""), ("dedupe", "forget", "{a}"),
+    ("partitions", "x"), ("partitions", "--json", "x"), ("groups", "x"), ("groups", "--create", "a"),
+    ("groups", "--create", "a", "--from", "1"), ("groups", "--create", "", "--from", "0"), ("trim", "x"), ("trim", "--yes", "x"),
+    ("consumers",), ("consumers", "reap"), ("consumers", "reap", "0d"), ("consumers", "reap", "7"), ("consumers", "reap", "3651d"),
+    ("consumers", "reap", "7d", "x"), ("consumers", "rip", "7d"),
+    ("dedupe", "x"), ("dedupe", "show", "{a}"), ("dedupe", "show", "a", "b"), ("dedupe", "forget"), ("dedupe", "forget", ""), ("dedupe", "forget", "{a}"),
     ("dedupe", "forget", "a", "b"), ("dedupe", "forget", "a" * 512), ("--nonsense",), ("--config",), ("--check-config", "run")])
 def test_misuse(run, arguments):
     done = run(*arguments)

@@ -15,7 +15,7 @@ GREETING = {b"CLIENT": b"+OK\r\n", b"ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n
             b"TIME": b"*2\r\n$1\r\n1\r\n$1\r\n1\r\n", b"SMISMEMBER": b"*1\r\n:0\r\n", b"SADD": b":1\r\n",
             b"UNLINK": b":1\r\n",
             b"INFO": b"$42\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n", b"SCRIPT": b"$40\r\n" + b"a" * 40 + b"\r\n", b"SET": b"+OK\r\n"}
-TRIAL = {b"0-0": b"-ERR The ID specified in XADD must be greater than 0-0\r\n", b"return cmsgpack": b":0\r\n", b"local found": b"$-1\r\n",
+TRIAL = {b"0-0": b"-ERR The ID specified in XADD must be greater than 0-0\r\n", b"return cmsgpack": b":0\r\n", b"local found": b"$-1\r\n", b"local READ_MOST": b"*1\r\n:0\r\n",
          b"0" * 40: b"-NOSCRIPT No matching script.\r\n"}     # by the argument that only a trial has
 STATUSES = 1000  # each with an extra of its own: a command of 1,000 words and more, and 350 KB
 ID = b"$3\r\n1-0\r\n"

@@ -65,6 +65,7 @@ def test_installed_settings_are_accepted():
     done = subprocess.run([BINARY, "--config", TOP / "handler/package/tickstream.conf", "--check-config"], text=True,
                           capture_output=True, env={"TICKSTREAM_ALLOW_UNSIGNED": "true"})
     assert done.returncode == 0, done.stderr
+    assert "TICKSTREAM_TRIM=acked\n" in done.stdout and "TICKSTREAM_REQUIRE_DURABLE=true\n" in done.stdout
 
 
 class Manager:

@@ -22,8 +22,8 @@ common/payload/           base/
 common/stream/            base/ payload/
 common/stats/             base/ payload/reason.h
 common/redis/             base/ payload/payload.h stream/ stats/
-handler/config.           base/ redis/ack.h redis/url.h redis/tls.h stream/keys.h stream/partitions.h setting.h
-handler/setting.          base/ redis/url.h redis/tls.h stream/keys.h config.h
+handler/config.           base/ redis/ack.h redis/url.h redis/tls.h stream/keep.h stream/keys.h stream/partitions.h setting.h
+handler/setting.          base/ redis/url.h redis/tls.h stream/keep.h stream/keys.h config.h
 handler/http/             base/ stats/
 handler/endpoints/        base/ payload/ stream/ stats/ http/ config.h
 handler/process/          base/ payload/ stream/ stats/ redis/ http/ endpoints/ config.h

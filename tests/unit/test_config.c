@@ -100,6 +100,12 @@ static void test_defaults(void **state)
                               "TICKSTREAM_STREAM=whatsapp:statuses\n"
                               "TICKSTREAM_STREAM_PARTITIONS=1\n"
                               "TICKSTREAM_DEDUPE_WINDOW=86400s\n"
+                              "TICKSTREAM_TRIM=off\n"
+                              "TICKSTREAM_TRIM_KEEP=86400s\n"
+                              "TICKSTREAM_TRIM_GROUPS=\n"
+                              "TICKSTREAM_TRIM_DEAD_GROUP=0s\n"
+                              "TICKSTREAM_QUARANTINE_KEEP=2592000s\n"
+                              "TICKSTREAM_EVENTS_KEEP=2592000s\n"
                               "TICKSTREAM_APP_SECRET=\n"
                               "TICKSTREAM_ALLOW_UNSIGNED=true\n"
                               "TICKSTREAM_TRUST_RELAY=false\n"
@@ -112,6 +118,8 @@ static void test_defaults(void **state)
     free(text);
     config_free(config);
 }
+
+#define TEN_GROUPS "1,2,3,4,5,6,7,8,9,10,"
 
 /* What a value becomes, as config_print() writes it; want NULL: it is refused. */
 static void test_values(void **state)
@@ -203,6 +211,28 @@ static void test_values(void **state)
         {"DEDUPE_WINDOW", "721h", NULL},
         {"DEDUPE_WINDOW", "500ms", NULL},
         {"DEDUPE_WINDOW", "1w", NULL},
+        {"TRIM", "off", "off"},
+        {"TRIM", "acked", "acked"},
+        {"TRIM", "true", NULL},
+        {"TRIM", "", NULL},
+        {"TRIM_KEEP", "0", "0s"},
+        {"TRIM_KEEP", "1500ms", "1500ms"},
+        {"TRIM_KEEP", "366d", "31622400s"},
+        {"TRIM_KEEP", "367d", NULL},
+        {"TRIM_GROUPS", "", ""},
+        {"TRIM_GROUPS", "billing, crm", "billing, crm"},
+        {"TRIM_GROUPS", "," TEN_GROUPS TEN_GROUPS TEN_GROUPS "31,32",
+         "," TEN_GROUPS TEN_GROUPS TEN_GROUPS "31,32"},
+        {"TRIM_GROUPS", TEN_GROUPS TEN_GROUPS TEN_GROUPS "31,32,33", NULL},
+        {"TRIM_DEAD_GROUP", "0", "0s"},
+        {"TRIM_DEAD_GROUP", "1d", "86400s"},
+        {"TRIM_DEAD_GROUP", "23h", NULL}, /* less than TRIM_KEEP */
+        {"QUARANTINE_KEEP", "0", "0s"},
+        {"QUARANTINE_KEEP", "90d", "7776000s"},
+        {"QUARANTINE_KEEP", "367d", NULL},
+        {"EVENTS_KEEP", "0", "0s"},
+        {"EVENTS_KEEP", "1h", "3600s"},
+        {"EVENTS_KEEP", "1 h", NULL},
         {"APP_SECRET", "a", "***"},
         {"APP_SECRET", "new\nold", "*** ***"},
         {"APP_SECRET", "new\r\nold\r\n", "*** ***"},
@@ -284,6 +314,10 @@ static void test_refusals(void **state)
         {"STREAM=", "a name of 1 to 511 bytes without braces"},
         {"STREAM_PARTITIONS=0", "1 to 256"},
         {"DEDUPE_WINDOW=x", "0 or a duration up to 30d"},
+        {"TRIM=x", "off or acked"},
+        {"TRIM_KEEP=x", "a duration up to 366d"},
+        {"TRIM_DEAD_GROUP=x", "0 or a duration up to 366d"},
+        {"QUARANTINE_KEEP=x", "0 or a duration up to 366d"},
         {"VERIFY_TOKEN=", "not empty; one token a line, at most 16"},
         {"MAX_BODY=0", "a size up to 12MiB"},
         {"DRAIN_TIMEOUT=2h", "a duration up to 1h"},

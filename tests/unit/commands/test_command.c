@@ -23,7 +23,7 @@ static void test_rows(void **state)
         print_message("  %s\n", command->name);
         assert_non_null(command->main);
         assert_int_equal(command->most_arguments > 0, command->arguments[0] != '\0');
-        assert_in_range(strlen(command->name) + 1 + strlen(command->arguments), 1, 31);
+        assert_in_range(strlen(command->name) + 1 + strlen(command->arguments), 1, 34);
         assert_in_range(strlen(command->summary), 10, 66);
         size_t len = strlen(command->details);
         assert_true(len == 0 || command->details[len - 1] == '\n');

@@ -38,6 +38,7 @@ typedef struct {
     Partitions partitions;
     RedisServers servers;
     Ack ack;
+    const Keep *keep; /* NULL: no upkeep comes in between */
     Sink *sink;
     Arena *arena;
     Request requests[MOST];
@@ -125,6 +126,7 @@ static inline void open_scene(unsigned window)
                               .seen = {STR("{s}:seen:0"), STR("{s}:seen:1")},
                               .seen_state = STR("{s}:seen"),
                               .probe = STR("{s}:probe"),
+                              .upkeep = STR("{s}:upkeep"),
                               .window = window};
 }
 
@@ -132,14 +134,14 @@ static inline bool connect_within(int64_t timeout)
 {
     scene.key_list[0] = &scene.keys;
     scene.partitions = (Partitions){1, scene.key_list, STR("{s}:partitions")};
-    scene.servers = (RedisServers){.server = scene.fake.url,
-                                   .seed_count = 1,
-                                   .seeds = {redis_url_address(&scene.fake.url)}};
+    scene.servers = (RedisServers){
+        .server = scene.fake.url, .seed_count = 1, .seeds = {redis_url_address(&scene.fake.url)}};
     const SinkSettings settings = {.servers = &scene.servers,
                                    .sentinel_user = "",
                                    .sentinel_password = "",
                                    .partitions = &scene.partitions,
                                    .ack = scene.ack,
+                                   .keep = scene.keep,
                                    .timeout = timeout,
                                    .requires_durable = scene.requires_durable};
     scene.sink = sink_redis_open(scene.loop, &settings);

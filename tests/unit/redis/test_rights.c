@@ -4,6 +4,10 @@
 
 enum { WINDOW = 60 };
 
+#define UPKEEP                                                                                     \
+    "+pexpire +xtrim +xrange +xlen +xpending +xinfo|stream +xinfo|groups +xinfo|consumers "        \
+    "+memory|usage"
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -15,27 +19,27 @@ static void test_lines(void **state)
     } cases[] = {
         {"redis://h", "whatsapp:statuses", "", WINDOW, 1, "local",
          "ACL SETUSER tickstream on >PASSWORD \"~whatsapp:statuses\" \"~{whatsapp:statuses}:*\" "
-         "+evalsha +eval +script|load +xadd +set +type +get +time +smismember +sadd +unlink +info "
-         "+role +client|setname\n"},
+         "+evalsha +eval +script|load +xadd +set +type +get +time +smismember +sadd +unlink " UPKEEP
+         " +info +role +client|setname\n"},
         {"redis://me:secret@h/3", "s", "ev x", 0, 1, "local",
          "ACL SETUSER me on >PASSWORD \"~s\" \"~{s}:*\" \"~ev x\" +evalsha +eval +script|load "
-         "+xadd +set +type +get +multi +exec +info +role +client|setname +select\n"},
+         "+xadd +set +type +get +time +multi +exec " UPKEEP
+         " +info +role +client|setname +select\n"},
         {"redis://h", "a*[b]?\\\"c", "", WINDOW, 1, "local",
          "ACL SETUSER tickstream on >PASSWORD \"~a\\\\*\\\\[b\\\\]\\\\?\\\\\\\\\\\"c\" "
-         "\"~{a\\\\*\\\\[b\\\\]\\\\?\\\\\\\\\\\"c}:*\" "
-         "+evalsha +eval +script|load +xadd +set +type +get +time +smismember +sadd +unlink +info "
-         "+role +client|setname\n"},
+         "\"~{a\\\\*\\\\[b\\\\]\\\\?\\\\\\\\\\\"c}:*\" +evalsha +eval +script|load +xadd +set "
+         "+type +get +time +smismember +sadd +unlink " UPKEEP " +info +role +client|setname\n"},
         {"redis://h", "a*", "{a*}:events", 0, 16, "replicas:1", /* no transactions */
          "ACL SETUSER tickstream on >PASSWORD \"~a\\\\*:*\" \"~{a\\\\*:*\" "
-         "\"~{a\\\\*}:partitions\" +evalsha +eval +script|load +xadd +set +type +get +wait +info "
-         "+role +client|setname\n"},
+         "\"~{a\\\\*}:partitions\" +evalsha +eval +script|load +xadd +set +type +get +time " UPKEEP
+         " +wait +info +role +client|setname\n"},
         {"redis+cluster://h", "s", "{s}:events", WINDOW, 1, "fsync:1,1",
          "ACL SETUSER tickstream on >PASSWORD \"~s\" \"~{s}:*\" \"~{s}:events\" +evalsha +eval "
-         "+script|load +xadd +set +type +get +time +smismember +sadd +unlink +pexpireat +waitaof "
-         "+cluster|slots +asking +info +role +client|setname\n"},
+         "+script|load +xadd +set +type +get +time +smismember +sadd +unlink +pexpireat " UPKEEP
+         " +waitaof +cluster|slots +asking +info +role +client|setname\n"},
         {"redis+sentinel://me:secret@h/m", "s", "", 0, 1, "local",
          "ACL SETUSER me on >PASSWORD \"~s\" \"~{s}:*\" +evalsha +eval +script|load +xadd +set "
-         "+type +get +multi +exec +info +role +client|setname\n"
+         "+type +get +time +multi +exec " UPKEEP " +info +role +client|setname\n"
          "ACL SETUSER watcher on >PASSWORD +sentinel|get-master-addr-by-name +sentinel|master "
          "+client|setname\n"},
     };

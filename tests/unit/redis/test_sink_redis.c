@@ -546,6 +546,43 @@ static void test_failing_malloc(void **state)
     }
 }
 
+static bool is_connected_again(void *arg)
+{
+    (void)arg;
+    return scene.fake.accepted == 2;
+}
+
+/* It is asked for by itself; what a server that is not ready says to it is no end of it, and none
+ * of the connection. */
+static void test_upkeep(void **state)
+{
+    (void)state;
+    static const Keep keep = {.trim = TRIM_ACKED};
+    open_scene(60);
+    scene.keep = &keep;
+    fake_redis_answer(&scene.fake, "EVAL", "-LOADING Redis is loading\r\n");
+    fake_redis_answer(&scene.fake, "EVAL", "-OOM command not allowed\r\n");
+    assert_true(connect_within(LONG));
+    run_until_heard("EVAL EVAL ");
+    publish(0);
+    assert_log("0=stored");
+    assert_int_equal(scene.fake.accepted, 1);
+    close_scene();
+}
+
+/* Nothing that follows a reply that makes no sense can be told apart. */
+static void test_upkeep_that_makes_no_sense(void **state)
+{
+    (void)state;
+    static const Keep keep = {.trim = TRIM_OFF};
+    open_scene(60);
+    scene.keep = &keep;
+    assert_true(connect_within(LONG));
+    run_until_heard("EVAL ");
+    run_until(scene.loop, is_connected_again, NULL);
+    close_scene();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -570,6 +607,8 @@ int main(void)
         cmocka_unit_test(test_too_much_unsent),
         cmocka_unit_test(test_close_while_the_number_is_not_known),
         cmocka_unit_test(test_another_number_of_partitions),
+        cmocka_unit_test(test_upkeep),
+        cmocka_unit_test(test_upkeep_that_makes_no_sense),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

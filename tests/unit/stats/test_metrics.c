@@ -205,6 +205,9 @@ static const char *const golden[] = {
     "# HELP tickstream_redis_barriers_short_total Acknowledgements by fewer than REDIS_ACK wants.",
     "# TYPE tickstream_redis_barriers_short_total counter",
     "tickstream_redis_barriers_short_total 3040",
+    "# HELP tickstream_trimmed_total Entries removed from streams, as they are kept no longer.",
+    "# TYPE tickstream_trimmed_total counter",
+    "tickstream_trimmed_total 3042",
     "# HELP tickstream_overloads_total Requests refused since too much was in flight.",
     "# TYPE tickstream_overloads_total counter",
     "tickstream_overloads_total 3034",
@@ -230,6 +233,15 @@ static const char *const golden[] = {
     "known.",
     "# TYPE tickstream_redis_durable gauge",
     "tickstream_redis_durable 0",
+    "# HELP tickstream_stream_entries Entries of all partitions of the stream.",
+    "# TYPE tickstream_stream_entries gauge",
+    "tickstream_stream_entries 320",
+    "# HELP tickstream_quarantine_entries Entries of quarantine, of all partitions.",
+    "# TYPE tickstream_quarantine_entries gauge",
+    "tickstream_quarantine_entries 322",
+    "# HELP tickstream_quarantine_bytes Memory of Redis that quarantine takes.",
+    "# TYPE tickstream_quarantine_bytes gauge",
+    "tickstream_quarantine_bytes 324",
     "# HELP tickstream_fastcgi_connections Open FastCGI connections, idle ones too.",
     "# TYPE tickstream_fastcgi_connections gauge",
     "tickstream_fastcgi_connections 304",
@@ -295,6 +307,7 @@ static void test_text(void **state)
         STAT_DUPLICATES,    STAT_REDIS_CONNECTS,      STAT_REDIS_LOST,
         STAT_REDIS_ERRORS,  STAT_REDIS_RETRIES,       STAT_OVERLOADS,
         STAT_WORKER_STARTS, STAT_REDIS_OWNER_CHANGES, STAT_REDIS_BARRIERS_SHORT,
+        STAT_TRIMMED,
     };
     static const Stat gauges[] = {
         STAT_WORKERS,          STAT_REDIS_CONNECTED,
@@ -302,6 +315,8 @@ static void test_text(void **state)
         STAT_BYTES_IN_FLIGHT,  STAT_LAST_ACCEPTED,
         STAT_HEARTBEAT,        STAT_REDIS_NODES,
         STAT_REDIS_PARTITIONS, STAT_REDIS_PARTITIONS_READY,
+        STAT_STREAM_ENTRIES,   STAT_QUARANTINE_ENTRIES,
+        STAT_QUARANTINE_BYTES,
     };
     for (size_t slot = 0; slot < 2; slot++) {
         stats_use(slot);

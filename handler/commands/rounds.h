@@ -1,0 +1,57 @@
+/*
+ * Commands that go from partition to partition: who owns each, what is asked of it, and what is
+ * said when that fails.
+ */
+#ifndef TICKSTREAM_ROUNDS_H
+#define TICKSTREAM_ROUNDS_H
+
+#include "commands/human.h"
+#include "commands/reach.h"
+#include "redis/upkeep.h"
+
+typedef struct {
+    const char *command; /* that complains */
+    Reach reach;
+    Partitions *partitions;
+    Address owners[PARTITIONS_MOST + 1]; /* last: of the key of their number; "" = not known */
+    int status;                          /* of the command */
+} Rounds;
+
+/* false: nobody tells where anything is, or the stream was made with another number of partitions,
+ * and so it has been told. Ends with rounds_end() in any case. */
+bool rounds_begin(Rounds *ret, const char *command, const Config *config);
+
+/* Asks the owner of a partition. NULL: there is no answer, or it is an error; why has been told.
+ * The reply is valid until something else is asked. */
+const Reply *rounds_ask(Rounds *rounds, size_t partition, const Str *words, size_t count);
+
+/* The same, but errors are replies, which the caller tells. */
+const Reply *rounds_try(Rounds *rounds, size_t partition, const Str *words, size_t count);
+
+/* As rounds_complain() of what a server has against it, with advice. */
+void rounds_complain_of_error(Rounds *rounds, size_t partition, Str error);
+
+/* As rounds_ask() for the script of upkeep.h. */
+bool rounds_upkeep(Rounds *rounds, size_t partition, const Keep *keep, const UpkeepCaller *caller,
+                   Upkept *ret);
+
+/* Of all complaints the first is told, in one line, and decides the status. */
+void rounds_complain(Rounds *rounds, Str key, Str why, int status);
+
+/* Returns the status of the command. */
+int rounds_end(Rounds *rounds);
+
+const StreamKeys *rounds_keys(const Rounds *rounds, size_t partition);
+
+/* How long ago an entry was stored: "3 d 2 h"; "-" when there is none. */
+const char *rounds_age(Str id, char to[HUMAN_ROOM]);
+
+enum { NAME_ROOM = 64 };
+
+/* A name that others have chosen: without what would steer a terminal, and cut. */
+const char *rounds_name(Str name, char to[NAME_ROOM]);
+
+/* A count; "?" when it is negative: not known. */
+const char *rounds_count(long long count, char to[HUMAN_ROOM]);
+
+#endif
