@@ -315,12 +315,14 @@ def test_reload_waits_for_room(make_stack):
     """There are 256 places: the third generation of 100 waits until enough of the first have left."""
     stack = make_stack(nginx=False, workers=100, drain_timeout="1s")
     stack.program.expects(*RELOADS, r"reload: waits until workers of earlier reloads have left")
-    first = stack.program.workers()[:60]
+    old = set(stack.program.workers())
+    first = set(sorted(old)[:60])
     for pid in first:
         os.kill(pid, signal.SIGSTOP)
     stack.program.kill(signal.SIGHUP)
-    wait_for(lambda: len(stack.program.workers()) == 160, "the second generation")
-    second = set(stack.program.workers()) - set(first)
+    wait_for(lambda: len(set(stack.program.workers()) - old) == 100, "the second generation")
+    wait_for(lambda: set(stack.program.workers()) & old == first, "of the first one those that are stopped are left")
+    second = set(stack.program.workers()) - old
     stack.program.kill(signal.SIGHUP)
     wait_for(lambda: stack.program.has_logged("reload: waits until"), "no room")
     assert reloads(stack) == 1 and second <= set(stack.program.workers())
