@@ -1,36 +1,16 @@
 /*
- * The sink that appends to Redis streams: partitions, queues, deadlines, retries.
+ * The sink that appends to Redis streams: partitions, readiness, probes, upkeep.
  *
- *   publication --> parts --> sending --> fleet --> lane --> link --> connection
- *        ^        (spread.h)     |      (who owns  (server) (kept    (bytes)
- *        +--------- done --------+       what)               up)
+ *   publication --> parts --> sending --> dispatch.h
+ *        ^        (spread.h)     |
+ *        +--------- done --------+
  *
- * publish.h says what is written, and what the replies mean. The commands of all publications are
- * pipelined, on one connection to each server: those of one turn of the loop leave together, the
- * first 64 KiB of many as soon as they are there, and while they are on their way the next batch
- * forms.
- *
- * What becomes of a sending when its replies are there:
- *
- *   stored                     it has ended, or its next step follows
- *   NOSCRIPT                   again, with the script's source
- *   TRYAGAIN, LOADING, BUSY,   again after a pause, if the answer can come in time
- *   NOREPLICAS, CLUSTERDOWN
- *   MOVED                      again to the server that it names, which owns the slot from now on;
- *                              when that is not connected yet, as soon as it is
- *   ASK                        again to the server that it names, for this once, after ASKING
- *   READONLY, MASTERDOWN       refused; the connection ends, and it is asked who is the master
- *   all others                 refused
- *
- * Each step is sent on at most eight times. What was sent and not answered is never sent again: the
- * outcome is unknown, and the sender's repetition will be recognised.
+ * publish.h says what is written, and what the replies mean; dispatch.h how it gets there.
  *
  * A publication whose deadline has passed ends alone: its reply is dropped when it comes. A
  * connection ends when no reply at all has come for that long, when it is lost, or when a reply
  * makes no sense; then everything under way on it ends with ERROR_UNAVAILABLE, nothing waits for
  * the next connection, and that is tried at once and then with growing pauses of at most a second.
- * Deadlines count from the exact time and are judged after what has come was read: a worker that
- * was busy blames itself, not Redis.
  *
  * Nothing is published before it is known that the stream was made with as many partitions
  * (claim.h); and nothing of a body when one of the partitions that it touches is not ready.
@@ -38,7 +18,11 @@
 #ifndef TICKSTREAM_SINK_REDIS_H
 #define TICKSTREAM_SINK_REDIS_H
 
-#include "redis/fleet.h"
+#include "base/loop.h"
+#include "redis/ack.h"
+#include "redis/tls.h"
+#include "redis/url.h"
+#include "stream/keep.h"
 #include "stream/partitions.h"
 #include "stream/sink.h"
 

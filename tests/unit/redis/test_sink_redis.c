@@ -500,6 +500,29 @@ static void test_close_while_the_number_is_not_known(void **state)
     close_scene();
 }
 
+static void on_probed_at_the_end(Probe *asked)
+{
+    Text text = text_begin(scene.arena);
+    assert_int_equal(asked->code, ERROR_UNAVAILABLE);
+    assert_string_equal(scene.sink->durability(scene.sink), "not known");
+    scene.sink->describe(scene.sink, &text);
+    assert_non_null(text_finish(&text).ptr);
+    scene.told++;
+}
+
+/* Whoever is told at the end may ask how it is, as /readyz?verbose does. */
+static void test_asked_while_it_closes(void **state)
+{
+    (void)state;
+    ready_scene(60, LONG);
+    fake_redis_answer(&scene.fake, "try-evalsha", "");
+    Probe probe = {.done = on_probed_at_the_end};
+    assert_int_equal(scene.sink->probe(scene.sink, &probe), SINK_LATER);
+    close_sink();
+    assert_int_equal(scene.told, 1);
+    close_scene();
+}
+
 /* Another number: nothing is stored. */
 static void test_another_number_of_partitions(void **state)
 {
@@ -606,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_closed_with_work_under_way),
         cmocka_unit_test(test_too_much_unsent),
         cmocka_unit_test(test_close_while_the_number_is_not_known),
+        cmocka_unit_test(test_asked_while_it_closes),
         cmocka_unit_test(test_another_number_of_partitions),
         cmocka_unit_test(test_upkeep),
         cmocka_unit_test(test_upkeep_that_makes_no_sense),
