@@ -4,7 +4,6 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
 import tempfile
 
 import pytest
@@ -12,34 +11,12 @@ import pytest
 from bodies import payload, result, status
 from cluster import Cluster, slot_of
 from partitions import NUMBER, partition_names
+from commands import PASSWORD, begin, redis, run  # noqa: F401  fixtures too
 from ports import Port
 from replicas import MASTER, Group, Sentinels
-from stack import BINARY, SECRET, STREAM, TIMEOUT, WRAP, RedisServer, clean_environment, wait_for
+from stack import STREAM, RedisServer, wait_for
 
 DAY = 86400
-PASSWORD = "a-password-of-the-tests"
-
-
-@pytest.fixture
-def redis(folder):
-    server = RedisServer(folder)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def run(folder):
-    """run(arguments..., setting="value") runs a command to its end."""
-    def call(*arguments, **settings):
-        settings = {"app_secret": SECRET, "redis_url": "unix://%s/redis.sock" % folder, **settings}
-        env = clean_environment({"TICKSTREAM_" + k.upper(): str(v) for k, v in settings.items()})
-        done = subprocess.run([*WRAP, str(BINARY), *arguments], env=env, text=True, timeout=TIMEOUT, capture_output=True,
-                              check=False)
-        assert PASSWORD not in done.stdout + done.stderr
-        assert (done.returncode in (1, 2, 75)) == (done.stderr != "") and done.stderr.count("\n") <= 1, done
-        return done
-    return call
 
 
 def tells(done):

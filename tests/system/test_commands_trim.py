@@ -5,72 +5,22 @@ import pty
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 
 import pytest
 
 from bodies import payload, result, status
 from cluster import Cluster
+from commands import PASSWORD, begin, end, redis, run  # noqa: F401  fixtures too
+from old_entries import fill, first_id, read
 from partitions import NUMBER, partition_names
 from ports import Port
-from stack import BINARY, QUARANTINE, SECRET, STREAM, TIMEOUT, WRAP, RedisServer, clean_environment, wait_for
+from stack import QUARANTINE, STREAM, TIMEOUT, RedisServer, wait_for
 
 MANY = 5000
 DAY = 86400
 EVENTS = "whatsapp:events"
 LEASE = "{%s}:upkeep" % STREAM
-PASSWORD = "a-password-of-the-tests"
-
-
-@pytest.fixture
-def redis(folder):
-    server = RedisServer(folder)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def begin(folder):
-    """begin(arguments..., setting="value") is a command that runs."""
-    def call(*arguments, stderr=subprocess.PIPE, **settings):
-        settings = {"app_secret": SECRET, "redis_url": "unix://%s/redis.sock" % folder, **settings}
-        env = clean_environment({"TICKSTREAM_" + k.upper(): str(v) for k, v in settings.items()})
-        return subprocess.Popen([*WRAP, str(BINARY), *arguments], env=env, text=True, stdout=subprocess.PIPE, stderr=stderr)
-    return call
-
-
-def end(process):
-    stdout, stderr = process.communicate(timeout=TIMEOUT)
-    done = subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-    assert PASSWORD not in stdout + stderr
-    assert (done.returncode in (1, 2, 75)) == (stderr != "") and stderr.count("\n") <= 1, done
-    return done
-
-
-@pytest.fixture
-def run(begin):
-    """The same to its end."""
-    return lambda *arguments, **settings: end(begin(*arguments, **settings))
-
-
-def fill(redis, stream, count):
-    """Entries of fifty years ago, 1-0 and on."""
-    redis("EVAL", "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i .. '-0', 'id', 'wamid.' .. i) end", "1", stream,
-          str(count))
-
-
-def read(redis, group, count, stream=STREAM):
-    """A group that has read so many, and acknowledged all but the last."""
-    redis("XGROUP", "CREATE", stream, group, "0")
-    redis("XREADGROUP", "GROUP", group, "me", "COUNT", str(count), "STREAMS", stream, ">")
-    redis("XACK", stream, group, *("%d-0" % n for n in range(1, count)))
-
-
-def first_id(redis, stream=STREAM):
-    entries = redis("XRANGE", stream, "-", "+", "COUNT", "1")
-    return entries and entries[0][0].decode()
 
 
 def rows(done):

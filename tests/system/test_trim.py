@@ -2,28 +2,11 @@
 import pytest
 
 from bodies import payload, result, status
+from old_entries import fill, first_id, read
 from stack import QUARANTINE, STREAM, wait_for
 
 MANY = 5000
 LEASE = "{%s}:upkeep" % STREAM
-
-
-def fill(redis, stream, count):
-    """Entries of fifty years ago, 1-0 and on."""
-    redis("EVAL", "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i .. '-0', 'id', 'wamid.' .. i) end", "1", stream,
-          str(count))
-
-
-def read(redis, group, count):
-    """A group that has read so many, and acknowledged all but the last."""
-    redis("XGROUP", "CREATE", STREAM, group, "0")
-    redis("XREADGROUP", "GROUP", group, "me", "COUNT", str(count), "STREAMS", STREAM, ">")
-    redis("XACK", STREAM, group, *("%d-0" % n for n in range(1, count)))
-
-
-def first_id(redis, stream=STREAM):
-    entries = redis("XRANGE", stream, "-", "+", "COUNT", "1")
-    return entries and entries[0][0].decode()
 
 
 def start_with_old_entries(make_stack, groups, **settings):
