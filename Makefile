@@ -45,7 +45,7 @@ LIBS := $(if $(filter fcgi,$(FOUND)),,-lfcgi) \
 below = $(shell find $(1) $(foreach e,$(2),-name '$(e)' -o) -false | LC_ALL=C sort)
 
 COMMON := $(patsubst %.c,$(BUILD)/%.o,$(call below,common,*.c)) $(BUILD)/publish_script.o $(BUILD)/upkeep_script.o \
-    $(BUILD)/reap_script.o
+    $(BUILD)/reap_script.o $(BUILD)/erase_script.o $(BUILD)/quarantine_script.o
 HANDLER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out handler/main.c,$(call below,handler,*.c)))
 
 # What objects are compiled with: rewritten only when it has changed, and every object depends on it.
@@ -97,13 +97,16 @@ run: ## Install what is missing, build, and run Redis, workers and nginx in the 
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)exec tests/tools/run.sh $(PROGRAM)
 
-demo: all ## In a second terminal: post the sample in three formats, show answers and entries
+demo: all ## In a second terminal: post the sample in three formats, then a short day; show what arrives
 	$(Q)tests/tools/demo.sh $(PROGRAM)
 
 # Testing
 
-# T names one unit test (make unit T=arena), K some system tests (make system K=killed).
+# T names one unit test (make unit T=arena), K some system tests (make system K=killed). So many system tests run at once,
+# as they mostly wait; JOBS=0: one after the other, in one process.
 T ?= *
+JOBS ?= $(shell expr $$(nproc) + 1)
+PYTEST = $(PYTHON) -m pytest -q -n $(JOBS) $(if $(K),-k '$(K)')
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(call below,tests/unit,test_$(T).c))
 UNIT_SHARED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
@@ -112,7 +115,7 @@ $(UNIT_TESTS): %: %.o $(UNIT_SHARED) $(BUILD)/libhandler.a $(BUILD)/libcommon.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $^ -lcmocka $(LIBS)
 
-.PHONY: test unit unit-valgrind system cluster-test
+.PHONY: test unit unit-valgrind system cluster-test consumer-test
 test: ## Install what is missing and run all tests, also under ASan and valgrind
 	$(Q)tests/tools/deps.sh build run test
 	$(Q)$(MAKE) --no-print-directory unit unit-valgrind system
@@ -127,21 +130,28 @@ unit-valgrind: $(UNIT_TESTS) ## Run the unit tests under valgrind
 	    { cat $$t.valgrind.log; exit 1; }; echo "valgrind: $$(basename $$t) ok"; done
 
 system: all ## Run the system tests: real nginx, real Redis; K=WORDS: those whose names match
-	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q -m 'not cluster' $(if $(K),-k '$(K)') tests/system
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTEST) -m 'not cluster and not consumers' tests/system
 
 cluster-test: all ## Run the tests with real clusters and sentinels of Redis; K=WORDS: those whose names match
-	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q -m cluster $(if $(K),-k '$(K)') tests/system
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTEST) -m 'cluster and not consumers' tests/system
+
+consumer-test: ## Run the consumers of tests/consumers through all that may happen to them; ENTRIES=100000: in length
+	$(Q)tests/tools/deps.sh run consumers
+	$(Q)$(if $(ENTRIES),ENTRIES=$(ENTRIES)) $(PYTEST) -m consumers tests/system/test_consumers.py
 
 system-valgrind: all ## Run the core of the system tests with the program under valgrind
 	$(Q)TICKSTREAM_WRAP="valgrind -q --error-exitcode=99 --trace-children=yes --leak-check=full" \
-	    TICKSTREAM_BUILD=$(BUILD) $(PYTHON) -m pytest -q -m 'not cluster' tests/system
+	    TICKSTREAM_BUILD=$(BUILD) $(PYTEST) -m 'not cluster and not consumers' tests/system
 
-.PHONY: system-valgrind chaos chaos-cluster compose-test
+.PHONY: system-valgrind chaos chaos-cluster month compose-test
 chaos: all ## Kill, stop and starve everything under load for CHAOS_SECONDS, and compare the ledger
 	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/chaos.py
 
 chaos-cluster: all ## The same with the nodes of a Redis Cluster: kill, stop, fail over, move slots
 	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/cluster_chaos.py
+
+month: all ## Live through a month at equal bytes: memory, disk, refusals, with groups that read and one that does not
+	$(Q)TICKSTREAM_BUILD=$(BUILD) $(PYTHON) tests/system/month.py
 
 compose-test: ## Bring the containers up, scale and kill them under load, and compare; needs root
 	$(Q)tests/tools/deps.sh compose

@@ -16,12 +16,12 @@
 
 #define PREFIX "TICKSTREAM_"
 
-enum { SETTINGS = 33 };
+enum { SETTINGS = 35 };
 
 /* Texts that were given, in the order of precedence, later ones win. */
 typedef struct {
     char *values[SETTINGS]; /* heap; NULL = the default */
-    bool from_file[SETTINGS];
+    char *files[SETTINGS];  /* heap; the file that has it; NULL = it was given itself */
     bool from_environment[SETTINGS];
 } Given;
 
@@ -29,6 +29,9 @@ typedef struct {
 
 #define FIELD(name) .offset = offsetof(Config, name)
 #define RANGE(name, from, to) FIELD(name), .least = (from), .most = (to)
+#define MOST(name)                                                                                 \
+    RANGE(name, 64 << 10, INT64_C(1) << 40),                                                       \
+        "0, a size from {least} to {most}, or 1% to 90% of Redis' maxmemory"
 #define TEXT(name, from) RANGE(name, from, sizeof(((Config *)0)->name) - 1)
 
 static const Setting settings[SETTINGS] = {
@@ -86,6 +89,10 @@ static const Setting settings[SETTINGS] = {
      "0 or a duration up to {most}", "for how long quarantine is kept; 0 = for ever"},
     {"EVENTS_KEEP", "30d", &kind_duration, RANGE(keep.events, 0, 366 * ONE_DAY_MS),
      "0 or a duration up to {most}", "likewise the entries of EVENTS_STREAM"},
+    {"QUARANTINE_MAX", "10%", &kind_most, MOST(keep.quarantine_most),
+     "what quarantine may take of a Redis; beyond it without the bodies; 0 = any amount"},
+    {"EVENTS_MAX", "10%", &kind_most, MOST(keep.events_most),
+     "likewise the entries of EVENTS_STREAM"},
     {"APP_SECRET", "", &kind_secrets, RANGE(app_secrets, 1, LIMIT_SECRETS),
      "not empty; one secret a line, at most {most}", "any of these may have signed a POST"},
     {"ALLOW_UNSIGNED", "false", &kind_truth, FIELD(allow_unsigned), .wanted = "true or false",
@@ -206,9 +213,10 @@ static bool take_value(Given *given, Str name, const char *value, bool from_envi
     free(given->values[i]);
     given->values[i] = text;
     /* config_load() frees them all. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    given->from_file[i] = is_file;
     given->from_environment[i] = from_environment;
-    return true;
+    free(given->files[i]);
+    given->files[i] = is_file ? strdup(value) : NULL;
+    return !is_file || given->files[i] || error_no_memory(reterr);
 }
 
 static bool take_line(Given *given, const char *path, size_t number, char *line, Error *reterr)
@@ -268,7 +276,7 @@ static Str value_text(const Given *given, int i)
     if (settings[i].kind == &kind_secrets) {
         return (Str){value, len};
     }
-    if (given->from_file[i] && len && value[len - 1] == '\n') {
+    if (given->files[i] && len && value[len - 1] == '\n') {
         value[--len] = '\0';
     }
     Str text = setting_trim_marks((Str){value, len});
@@ -304,6 +312,28 @@ static bool parse_all(const Given *given, Config *config, Error *reterr)
         }
     }
     return true;
+}
+
+/* Does a setting hold something that nobody else must read? */
+static bool is_secret_setting(const Setting *setting, const Config *config)
+{
+    return setting->kind == &kind_secrets || setting->kind == &kind_password ||
+           (setting->kind == &kind_redis_url && config->redis.server.password[0]);
+}
+
+static void note_secret_files(const Given *given, Config *config)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        const char *path = given->files[i]              ? given->files[i]
+                           : given->from_environment[i] ? NULL
+                                                        : config->path;
+        if (given->values[i] && path && is_secret_setting(&settings[i], config) &&
+            config->secret_file_count < SECRET_FILES) {
+            SecretFile *file = &config->secret_files[config->secret_file_count++];
+            file->setting = settings[i].name;
+            snprintf(file->path, sizeof(file->path), "%s", path);
+        }
+    }
 }
 
 TlsSettings config_tls(const Config *config)
@@ -450,10 +480,12 @@ Config *config_load(const char *path, char *const *environment, Error *reterr)
     config->path = path;
     bool ok = (!path || take_file(&given, path, reterr)) &&
               take_environment(&given, environment, reterr) && parse_all(&given, config, reterr);
+    note_secret_files(&given, config);
     config->keep.groups = str_from(config->trim_groups);
     ok = ok && check_together(config, reterr);
     for (int i = 0; i < SETTINGS; i++) {
         free(given.values[i]);
+        free(given.files[i]);
     }
     return ok ? config : config_free(config);
 }
@@ -474,6 +506,13 @@ static bool is_public(Str secret)
     return false;
 }
 
+unsigned config_secret_faults(Str secret)
+{
+    return (secret.len < LIMIT_SECRET_LEAST ? SECRET_SHORT : 0U) |
+           (str_trim(secret).len != secret.len ? SECRET_BLANKS : 0U) |
+           (is_public(secret) ? SECRET_PUBLIC : 0U);
+}
+
 /* Does only this machine reach the listener, as far as its address tells? */
 static bool is_local(const Config *config)
 {
@@ -490,15 +529,13 @@ static bool is_local(const Config *config)
 static void warn_of_secrets(const Config *config, const Secrets *secrets,
                             const char *const lines[3], void (*tell)(const char *line))
 {
-    bool found[3] = {false};
+    unsigned found = 0;
     for (size_t i = 0; i < secrets->count; i++) {
-        const Str secret = secrets->texts[i];
-        found[0] |= secret.len < LIMIT_SECRET_LEAST;
-        found[1] |= str_trim(secret).len != secret.len;
-        found[2] |= !is_local(config) && is_public(secret);
+        found |= config_secret_faults(secrets->texts[i]);
     }
+    found &= is_local(config) ? ~(unsigned)SECRET_PUBLIC : ~0U;
     for (size_t i = 0; i < 3; i++) {
-        if (found[i]) {
+        if (found & 1U << i) {
             tell(lines[i]);
         }
     }

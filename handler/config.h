@@ -23,6 +23,14 @@ typedef struct {
     Str texts[LIMIT_SECRETS];
 } Secrets;
 
+/* A file that holds a secret: one that NAME_FILE names, or the one that has NAME=value itself. */
+typedef struct {
+    const char *setting; /* without the prefix */
+    char path[512];      /* cut */
+} SecretFile;
+
+enum { SECRET_FILES = 4 };
+
 typedef struct Config {
     const char *path;      /* the file it was read from, borrowed for ever; NULL = none */
     char listen[300];      /* "unix:PATH" or "HOST:PORT" */
@@ -54,6 +62,8 @@ typedef struct Config {
     int64_t drain_timeout; /* milliseconds */
     LogLevel log_level;
     LogFormat log_format;
+    SecretFile secret_files[SECRET_FILES]; /* of the settings that count */
+    size_t secret_file_count;
 } Config;
 
 /*
@@ -73,6 +83,14 @@ StreamKeys *config_keys(const Config *config, const char *stream);
 /* The partitions of the configured stream, and how they are written to. NULL: no memory. Caller
  * frees with partitions_free(). */
 Partitions *config_partitions(const Config *config);
+
+/* What is hardly meant about a secret; 0 = nothing. */
+enum {
+    SECRET_SHORT = 1,  /* less than LIMIT_SECRET_LEAST */
+    SECRET_BLANKS = 2, /* around it, which are taken for a part of it */
+    SECRET_PUBLIC = 4  /* that of the demo */
+};
+unsigned config_secret_faults(Str secret);
 
 /*
  * Tells what is allowed and is hardly meant, or a hole: one line each, which names the setting and

@@ -153,6 +153,40 @@ static void print_size(const Setting *setting, const Config *config)
 static const Unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {NULL, 0}};
 const Kind kind_size = {parse_size, print_size, sizes, NULL};
 
+static const Unit memories[] = {
+    {"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {NULL, 0}};
+
+static const Unit percents[] = {{"%", 1}, {NULL, 0}};
+
+/* A part of maxmemory, or bytes; 0: any number of them. */
+static bool parse_most(const Setting *setting, Str text, Config *config)
+{
+    KeepMost *most = field(setting, config);
+    int64_t value = 0;
+    *most = (KeepMost){0};
+    if (parse_quantity(text, percents, &value)) {
+        most->percent = (unsigned)value;
+        return value >= 1 && value <= 90;
+    }
+    if (!str_eq(text, STR("0")) && !parse_quantity(text, setting->kind->units, &value)) {
+        return false;
+    }
+    most->bytes = value;
+    return value == 0 || in_range(setting, value);
+}
+
+static void print_most(const Setting *setting, const Config *config)
+{
+    const KeepMost *most = const_field(setting, config);
+    if (most->percent) {
+        printf("%u%%", most->percent);
+    } else {
+        printf("%lld", (long long)most->bytes);
+    }
+}
+
+const Kind kind_most = {parse_most, print_most, memories, NULL};
+
 static const Unit counts[] = {{"", 1}, {NULL, 0}};
 const Kind kind_count = {parse_size, print_size, counts, NULL};
 

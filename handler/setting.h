@@ -38,8 +38,8 @@ struct Setting {
 };
 
 extern const Kind kind_text, kind_path, kind_stream, kind_address, kind_truth, kind_duration,
-    kind_size, kind_count, kind_workers, kind_mode, kind_redis_url, kind_ack, kind_password,
-    kind_trim, kind_secrets, kind_level, kind_format, kind_verify;
+    kind_size, kind_most, kind_count, kind_workers, kind_mode, kind_redis_url, kind_ack,
+    kind_password, kind_trim, kind_secrets, kind_level, kind_format, kind_verify;
 
 /* Without what editors on Windows put around a text, which is no part of it: byte order marks of
  * UTF-8 in front, CR at the end. */

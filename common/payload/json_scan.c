@@ -481,6 +481,15 @@ bool json_end(JsonScanner *scan)
     return p == scan->end ? true : fail_syntax(scan, p, "something follows the JSON document");
 }
 
+bool json_is_valid(Str text)
+{
+    JsonScanner scan;
+    JsonValue value;
+    Error error;
+    json_begin(&scan, text, &error);
+    return json_value(&scan, &value) && json_end(&scan);
+}
+
 /* Resolves the \u escape at p, and the second half of a surrogate pair with it; returns its end. */
 static const char *unescape_unicode(const char *p, const char *end, uint32_t *ret)
 {

@@ -72,6 +72,9 @@ bool json_value(JsonScanner *scan, JsonValue *ret);
 /* Ends the document: true when nothing but white space follows and no error stands. */
 bool json_end(JsonScanner *scan);
 
+/* Is a text one JSON value, whole? */
+bool json_is_valid(Str text);
+
 /* true: the last false meant an error, not the end of a container. */
 static inline bool json_failed(const JsonScanner *scan)
 {

@@ -1,5 +1,6 @@
 #include "payload/payload.h"
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "payload/render.h"
 
@@ -144,6 +145,22 @@ static Str render_pointer(const Builder *builder, const char *place)
     return text_finish(&text);
 }
 
+/* The SHA-256 of a text in hex digits, the arena's. Absent: no memory. */
+static Str digest_of(Arena *arena, Str text)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[SHA256_BYTES];
+    char *hex = arena_alloc(arena, 2 * SHA256_BYTES);
+    if (!hex || !sha256(text, digest)) {
+        return (Str){NULL, 0};
+    }
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 0xf];
+    }
+    return (Str){hex, 2 * SHA256_BYTES};
+}
+
 bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str raw)
 {
     static const Str details[REASON_COUNT] = {
@@ -161,11 +178,12 @@ bool builder_quarantine(Builder *builder, Reason reason, const char *place, Str 
     Quarantined item = {.reason = reason,
                         .detail = details[reason],
                         .raw = raw,
+                        .raw_sha256 = digest_of(builder->arena, raw),
                         .pointer = render_pointer(builder, place),
                         .place = str_from(place),
                         .account = builder->account,
                         .change = builder->change};
-    if (!item.pointer.ptr || !raw.ptr) {
+    if (!item.pointer.ptr || !raw.ptr || !item.raw_sha256.ptr) {
         return error_no_memory(builder->error);
     }
     list[payload->quarantined_count++] = item;
@@ -441,7 +459,8 @@ bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Err
 {
     Quarantined *item = arena_alloc(arena, sizeof(*item));
     char *detail = arena_alloc(arena, 2 * LIMIT_TEXT);
-    if (!item || !detail) {
+    const Str digest = digest_of(arena, body);
+    if (!item || !detail || !digest.ptr) {
         return false;
     }
     size_t len = error_describe(error, detail, 2 * LIMIT_TEXT);
@@ -449,6 +468,7 @@ bool payload_quarantine_body(Payload *payload, Arena *arena, Str body, const Err
                           .detail = {detail, len},
                           .pointer = STR(""),
                           .raw = body,
+                          .raw_sha256 = digest,
                           .place = STR("")};
     *payload = (Payload){.quarantined = item, .quarantined_count = 1};
     return true;

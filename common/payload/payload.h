@@ -55,6 +55,7 @@ typedef struct {
     Str detail;
     Str pointer; /* RFC 6901, in terms of the JSON form; "" = the whole body */
     Str raw;
+    Str raw_sha256;         /* hex digits: raw is recognised by it where it is not kept */
     Str place;              /* the pointer with '#' for each index; "" = the whole body */
     const Account *account; /* that it came with; NULL: none */
     const Change *change;   /* likewise; its account is the same */

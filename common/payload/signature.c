@@ -70,3 +70,18 @@ bool signature_verify(Verifier *verifier, Str header, Str body, Error *reterr)
     return error_set(reterr, ERROR_UNSIGNED,
                      "the signature is not that of this body under a secret known here");
 }
+
+bool signature_write(HmacKey *key, Str body, char to[SIGNATURE_HEADER])
+{
+    unsigned char digest[SHA256_BYTES];
+    if (!hmac_sha256(key, body, digest)) {
+        return false;
+    }
+    char *end = str_put(to, STR("X-Hub-Signature-256: sha256="));
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
+        *end++ = "0123456789abcdef"[digest[i] >> 4];
+        *end++ = "0123456789abcdef"[digest[i] & 15];
+    }
+    *end = '\0';
+    return true;
+}

@@ -25,6 +25,12 @@ bool signature_verify(Verifier *verifier, Str header, Str body, Error *reterr);
 /* Reads `sha256=` and 64 hex digits in any case; false when header is anything else. */
 bool signature_parse(Str header, unsigned char ret[SHA256_BYTES]);
 
+enum { SIGNATURE_HEADER = 96 }; /* room */
+
+/* The header of a body that this key signs: "X-Hub-Signature-256: sha256=..." and a NUL. false: no
+ * memory. */
+bool signature_write(HmacKey *key, Str body, char to[SIGNATURE_HEADER]);
+
 /* Takes NULL; returns NULL. */
 Verifier *verifier_free(Verifier *verifier);
 

@@ -58,7 +58,7 @@ static const Layout *layout_of_status(void)
 /* A call while it is put together. */
 typedef struct {
     CallDraft *draft;
-    Str keys[SEEN_KEYS + ENTRY_KINDS];
+    Str keys[SEEN_KEYS + ENTRY_KINDS + 1];
     size_t key_count;
     size_t words;                  /* in draft->words */
     bool has_status;               /* before are the values of one */
@@ -276,6 +276,7 @@ static void plan_call(Call *call, const StreamKeys *keys, const CallBody *bodies
         add_key(call, keys->seen[0]);
         add_key(call, keys->seen[1]);
     }
+    bool has_others = false; /* elements that are no statuses */
     plan_number(call, keys->window);
     plan_number(call, dedupe_lease(keys->window));
     plan_number(call, keys->window && count > 1 && may_repeat(bodies, count));
@@ -285,7 +286,11 @@ static void plan_call(Call *call, const StreamKeys *keys, const CallBody *bodies
         plan_number(call, elements);
         if (elements) {
             add_key(call, publishing_stream(keys, kind));
+            has_others = has_others || kind != ENTRY_STATUS;
         }
+    }
+    if (has_others) {
+        add_key(call, keys->room);
     }
 }
 

@@ -17,9 +17,15 @@
 
 typedef struct Caretaker Caretaker;
 
-/* All of it is borrowed for its life. ask() returns whether something was sent. NULL: no memory. */
+typedef struct {
+    bool (*ask)(void *arg, size_t partition); /* true: it was sent */
+    /* How many partitions share the memory of this one's server, itself included. */
+    size_t (*count_beside)(void *arg, size_t partition);
+} CaretakerEvents;
+
+/* All of it is borrowed for its life; events are copied. NULL: no memory. */
 Caretaker *caretaker_open(Loop *loop, const Partitions *partitions, const Keep *keep,
-                          bool (*ask)(void *arg, size_t partition), void *arg);
+                          const CaretakerEvents *events, void *arg);
 
 bool caretaker_write(Caretaker *caretaker, size_t partition, Buffer *buffer);
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEARLY_FULL = 90 }; /* percent of maxmemory from which on a line warns */
 enum { LASTED = 1000 }; /* milliseconds: after a connection that lived longer there is no pause */
 
 /* A Redis that is back is used within 2 s. */
@@ -26,9 +25,10 @@ struct Link {
     unsigned failures; /* in a row: to connect, or to stay connected for a while */
     Timer *reconnect;
     const ErrorRule *trouble; /* of the last error that was an alert; NULL: writes succeed */
-    bool is_full;             /* nearly, and that was told */
     Durable durable;          /* as was told last; 0 = not yet */
     char durable_why[2 * LIMIT_TEXT];
+    char complaint[3 * LIMIT_TEXT]; /* why the last connection ended, or could not be made */
+    bool is_alert;                  /* somebody must do something about it */
 };
 
 /* Tells when it is another than it was. */
@@ -45,20 +45,6 @@ static void tell_durable(Link *link, Durable durable, const char *why)
     }
     link->durable = durable;
     snprintf(link->durable_why, sizeof(link->durable_why), "%s", why);
-}
-
-static void warn_of_memory(Link *link, const Standing *standing)
-{
-    static LogSite site;
-    const unsigned percent = standing_filled(standing);
-    const bool was_full = link->is_full;
-    link->is_full = percent >= NEARLY_FULL;
-    if (link->is_full && !was_full) {
-        log_rarely(&site, LOG_WARN,
-                   "redis: %u %% of maxmemory are used: consume and trim the streams, or raise it "
-                   "(%s)",
-                   percent, link->settings.url->shown);
-    }
 }
 
 static void log_complaint(const Greeting *greeting)
@@ -100,7 +86,6 @@ static void on_ready(void *arg)
     stats_add(STAT_REDIS_CONNECTS, 1);
     log_rarely(&site, LOG_INFO, "redis: connected (%s)", link->settings.url->shown);
     tell_durable(link, greeting->durable, greeting->durable_why);
-    warn_of_memory(link, &greeting->trial.standing);
     log_complaint(greeting); /* of what passes */
     link->trouble = greeting->complaint[0] ? error_rule(str_from(greeting->complaint)) : NULL;
     greeting->complaint[0] = '\0';
@@ -114,9 +99,18 @@ static const char *on_replied(void *arg, const Reply *reply)
     return link->events.replied(link->arg, reply);
 }
 
+static void keep_complaint(Link *link, const char *why)
+{
+    const Greeting *greeting = &link->greeting;
+    const bool is_told = greeting->complaint[0] != '\0';
+    snprintf(link->complaint, sizeof(link->complaint), "%s", is_told ? greeting->complaint : why);
+    link->is_alert = is_told && greeting->alert;
+}
+
 static void on_ended(void *arg, const char *why)
 {
     Link *link = arg;
+    keep_complaint(link, why);
     try_again(link);
     if (link->greeting.durable) {
         tell_durable(link, link->greeting.durable, link->greeting.durable_why);
@@ -227,7 +221,6 @@ const char *link_heed(Link *link, const Standing *standing)
     char why[2 * LIMIT_TEXT];
     const Durable durable = standing_judge(standing, link->settings.greeting.keys, why);
     tell_durable(link, durable, why);
-    warn_of_memory(link, standing);
     return durable == DURABLE_NO && link->settings.greeting.requires_durable
                ? "refused for TICKSTREAM_REQUIRE_DURABLE"
                : NULL;
@@ -236,6 +229,12 @@ const char *link_heed(Link *link, const Standing *standing)
 const char *link_trouble(const Link *link)
 {
     return link->trouble ? link->trouble->advice : NULL;
+}
+
+const char *link_complaint(const Link *link, bool *ret_is_alert)
+{
+    *ret_is_alert = link->is_alert;
+    return link->complaint[0] ? link->complaint : NULL;
 }
 
 Durable link_durable(const Link *link)

@@ -64,6 +64,10 @@ const char *link_heed(Link *link, const Standing *standing);
 /* The remedy for the last error that somebody has to do something about; NULL: writes succeed. */
 const char *link_trouble(const Link *link);
 
+/* Why the last connection ended, or could not be made; NULL: none has ended. Is it something that
+ * somebody has to do something about? */
+const char *link_complaint(const Link *link, bool *ret_is_alert);
+
 /* Whether what this server stores lasts, as was told last (0 = not yet); and in words: "ok", or
  * what is the matter. */
 Durable link_durable(const Link *link);

@@ -27,8 +27,9 @@ static void choose_step(Publishing *publishing, const StreamKeys *keys, const Pa
         take_some(payload->quarantined_count - first[ENTRY_QUARANTINED], &room);
     publishing->events =
         keys->events.ptr ? take_some(payload->event_count - first[ENTRY_EVENT], &room) : 0;
-    publishing->by_script = keys->window || publishing_total(publishing) > TRANSACTION_MOST ||
-                            (keys->by_script && publishing_total(publishing) > 1);
+    publishing->by_script = keys->window || publishing->quarantined || publishing->events ||
+                            publishing->statuses > TRANSACTION_MOST ||
+                            (keys->by_script && publishing->statuses > 1);
 }
 
 Publishing publishing_of(const StreamKeys *keys, const Payload *payload)
@@ -68,7 +69,7 @@ Str publishing_stream(const StreamKeys *keys, EntryKind kind)
                                        : keys->events;
 }
 
-/* The names of a kind's fields, each framed as it goes over the wire; made once for a process. */
+/* The names of a status' fields, each framed as it goes over the wire; made once for a process. */
 typedef struct {
     size_t count; /* of fields; 0 = not made yet */
     Str names[ENTRY_FIELDS_MOST];
@@ -76,9 +77,9 @@ typedef struct {
     char bytes[ENTRY_FIELDS_MOST * RESP_FRAME];
 } Frame;
 
-static void make_frame(Frame *frame, EntryKind kind)
+static void make_frame(Frame *frame)
 {
-    const EntryFields fields = entry_fields(kind);
+    const EntryFields fields = entry_fields(ENTRY_STATUS);
     char *to = frame->bytes;
     for (size_t i = 0; i < fields.count; i++) {
         char *end = resp_put_word(to, fields.fields[i].name);
@@ -89,13 +90,13 @@ static void make_frame(Frame *frame, EntryKind kind)
     frame->count = fields.count;
 }
 
-static const Frame *frame_of(EntryKind kind)
+static const Frame *frame_of_status(void)
 {
-    static Frame frames[ENTRY_KINDS];
-    if (!frames[kind].count) {
-        make_frame(&frames[kind], kind);
+    static Frame frame;
+    if (!frame.count) {
+        make_frame(&frame);
     }
-    return &frames[kind];
+    return &frame;
 }
 
 static bool write_entry(Buffer *buffer, Str stream, const Frame *frame, const Str *values)
@@ -118,19 +119,16 @@ static bool write_entry(Buffer *buffer, Str stream, const Frame *frame, const St
     return true;
 }
 
-static bool write_entries(const Publishing *publishing, Buffer *buffer, const StreamKeys *keys,
+static bool write_entries(const Publishing *publishing, Buffer *buffer, Str stream,
                           const Publication *publication)
 {
+    const Frame *frame = frame_of_status();
+    const size_t first = publishing->first[ENTRY_STATUS];
     Str values[ENTRY_FIELDS_MOST];
-    for (EntryKind kind = 0; kind < ENTRY_KINDS; kind++) {
-        const Frame *frame = frame_of(kind);
-        const size_t first = publishing->first[kind],
-                     end = first + publishing_count(publishing, kind);
-        for (size_t i = first; i < end; i++) {
-            entry_values(kind, publication->payload, i, &publication->delivery, values);
-            if (!write_entry(buffer, publishing_stream(keys, kind), frame, values)) {
-                return false;
-            }
+    for (size_t i = first; i < first + publishing->statuses; i++) {
+        entry_values(ENTRY_STATUS, publication->payload, i, &publication->delivery, values);
+        if (!write_entry(buffer, stream, frame, values)) {
+            return false;
         }
     }
     return true;
@@ -144,10 +142,10 @@ static bool write_word(Buffer *buffer, Str word)
 bool publish_write(Publishing *publishing, Buffer *buffer, const StreamKeys *keys,
                    const Publication *publication)
 {
-    const size_t entries = publishing_total(publishing), start = buffer->len;
+    const size_t entries = publishing->statuses, start = buffer->len;
     const bool transaction = entries > 1;
     if ((transaction && !write_word(buffer, STR("MULTI"))) ||
-        !write_entries(publishing, buffer, keys, publication) ||
+        !write_entries(publishing, buffer, keys->stream, publication) ||
         (transaction && !write_word(buffer, STR("EXEC")))) {
         buffer->len = start;
         return false;
@@ -182,19 +180,17 @@ void publishing_failed(Publishing *publishing, const Reply *error)
 /* The reply to one XADD, or to the EXEC of several: an id for each. */
 static bool take_ids(Publishing *publishing, const Reply *reply)
 {
-    const bool one = publishing_total(publishing) == 1;
-    const Reply *ids = one ? reply : reply->items;
-    if (!one && (reply->kind != REPLY_LIST || reply->count != publishing_total(publishing))) {
+    const size_t entries = publishing->statuses;
+    const Reply *ids = entries == 1 ? reply : reply->items;
+    if (entries != 1 && (reply->kind != REPLY_LIST || reply->count != entries)) {
         return false;
     }
-    for (size_t i = 0; i < publishing_total(publishing); i++) {
+    for (size_t i = 0; i < entries; i++) {
         if (ids[i].kind != REPLY_TEXT) {
             return false;
         }
     }
-    const PublishResult result = {.accepted = publishing->statuses,
-                                  .quarantined = publishing->quarantined};
-    publishing_stored(publishing, &result);
+    publishing_stored(publishing, &(PublishResult){.accepted = entries});
     return true;
 }
 

@@ -3,10 +3,13 @@
  * the replies mean. Pure: bytes go into a buffer, replies come as values; nothing is sent, no clock
  * is read.
  *
- * With a dedupe window it is stored by a call of the script (redis/call.h); without one it is an
- * XADD, some in a MULTI/EXEC, or, when they are many, the script. One of more than LIMIT_STEP
- * elements is published in steps, each when the one before is stored, so that others get their turn
- * in between: a script stops the whole server while it runs.
+ * With a dedupe window it is stored by a call of the script (redis/call.h), and so is whatever has
+ * elements that are no statuses, since the script heeds how many bytes of them may be kept.
+ * Statuses alone, without a window, are an XADD, some in a MULTI/EXEC, or, when they are many, the
+ * script.
+ *
+ * One of more than LIMIT_STEP elements is published in steps, each when the one before is stored,
+ * so that others get their turn in between: a script stops the whole server while it runs.
  */
 #ifndef TICKSTREAM_PUBLISH_H
 #define TICKSTREAM_PUBLISH_H

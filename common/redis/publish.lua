@@ -1,6 +1,7 @@
 -- Appends the elements of one body, or of several that hold nothing but statuses, each element once.
 --
--- KEYS  with a dedupe window: the state, set 0, set 1; then each stream that is appended to, no other
+-- KEYS  with a dedupe window: the state, set 0, set 1; then each stream that is appended to, no other; last, with
+--       elements that are no statuses, the room
 -- ARGV  1  numbers: the window in seconds or 0; for how long a set counts as written; may two digests be the same,
 --          0 or 1? Is something to be written also when all is known, 0 or 1? How many statuses, elements in
 --          quarantine, events
@@ -22,7 +23,31 @@
 -- server, a set counts as written, the current one first; W the longest window it was written under. A set goes when it
 -- has not been written for the longer of its own and of today's window. When nothing was written for a quarter of it,
 -- there was a pause, or the clock has jumped: then the older set stays that much longer, K being 1, but only once.
+--
+-- The room is "Q E C D", which upkeep.lua renews: how many bytes of `raw` may still be kept in quarantine (Q) and in
+-- events (E), "-" for any number, and of how many elements (C, D) they were not kept. Such an element is appended with
+-- an empty `raw`: nothing is refused for want of room. When the room cannot be read there is enough, and that it cannot
+-- be written fails nothing. Of another value, such as an `entry_id` of a megabyte, what is LONG needs room like `raw`,
+-- and is cut off without.
 local SLICE, LEASE_MOST, LEASE_PART = 128, 60, 64 -- the lease of a window is a part of it, at most so many seconds
+local RAW, LONG = 8, 512 -- of the names and values of an element that is no status: its `raw`; bytes of another value
+
+-- How many bytes of an element need room.
+local function large(fields)
+    local bytes = #fields[RAW]
+    for i = 2, #fields, 2 do
+        if i ~= RAW and #fields[i] > LONG then bytes = bytes + #fields[i] - LONG end
+    end
+    return bytes
+end
+
+-- Leaves only what needs none; a character is not cut in two.
+local function shorten(fields)
+    fields[RAW] = ''
+    for i = 2, #fields, 2 do
+        if #fields[i] > LONG then fields[i] = fields[i]:sub(1, LONG):gsub('[\192-\255]?[\128-\191]*$', '') end
+    end
+end
 
 local call, try, keys, args = redis.call, redis.pcall, KEYS, ARGV
 local unpack, take = unpack, cmsgpack.unpack_limit
@@ -30,7 +55,13 @@ local window, lease, repeats, touches, statuses, quarantined, events = cmsgpack.
 local elements = statuses + quarantined + events
 local stream, word = 1, 2
 if window > 0 then stream, word = 4, 3 end
-local other = statuses > 0 and stream + 1 or stream
+local other, streams = statuses > 0 and stream + 1 or stream, #keys
+local room, cut, is_used -- of quarantine, of events: bytes that may still be kept, nil = any number; those without
+if quarantined + events > 0 then
+    streams = streams - 1
+    local q, e, c, d = tostring(try('GET', keys[#keys])):match('^(%S+) (%S+) (%d+) (%d+)$')
+    room, cut = {tonumber(q), tonumber(e)}, {tonumber(c), tonumber(d)}
+end
 
 local is_prepared, failed, behind, places, current = false, nil, 0, {}, nil
 local values, digest_at, value_at, left = args[2], 0, 0, 0
@@ -104,7 +135,7 @@ for before = 0, elements - 1, SLICE do
             local added = try('SADD', current, '-') -- it is there, and stays when all others go
             if type(added) == 'table' then failed = failed or added end
         end
-        for key = stream + 1, #keys do
+        for key = stream + 1, streams do
             local refused = try('XADD', keys[key], '0-0', 'f', 'v') -- for its id, if for nothing else
             local kind = try('TYPE', keys[key]).ok or 'stream' -- which may be forbidden
             if not refused.err:find('greater than 0-0', 1, true) then
@@ -150,8 +181,20 @@ for before = 0, elements - 1, SLICE do
                     'entry_id', entry, 'field', field, 'messaging_product', product, 'object', object,
                     'errors', errors, 'extra', extra, 'received_at', received_at, 'request_id', request_id)
             else
-                local key = place <= statuses + quarantined and other or #keys
-                added = try('XADD', keys[key], '*', cmsgpack.unpack(args[word]))
+                local kind, key = 1, other
+                if place > statuses + quarantined then kind, key = 2, streams end
+                local fields, free = {cmsgpack.unpack(args[word])}, room[kind]
+                local bytes = free and large(fields)
+                local has_room = not free or bytes <= free
+                if not has_room then
+                    shorten(fields)
+                    bytes = 0
+                end
+                added = try('XADD', keys[key], '*', unpack(fields))
+                if free and not added.err then
+                    room[kind], is_used = free - bytes, true
+                    if not has_room then cut[kind] = cut[kind] + 1 end
+                end
             end
             if added.err then
                 failed = added
@@ -169,6 +212,9 @@ end
 -- is the only one of this call, and others wait for what they know to be acknowledged.
 if touches == 1 and (failed or places[elements]) and call('PEXPIREAT', keys[2], '9999999999999') == 0 then
     call('PEXPIREAT', keys[3], '9999999999999')
+end
+if is_used then
+    try('SET', keys[#keys], string.format('%s %s %.0f %.0f', room[1] or '-', room[2] or '-', cut[1], cut[2]))
 end
 if behind == 0 and not failed then
     if not places[1] then return 0 end

@@ -53,11 +53,12 @@ static void add_publishing(Text *to, const StreamKeys *keys)
     }
 }
 
-/* What upkeep.lua calls besides: +get, +set and +time are a publication's too. */
+/* What upkeep.lua calls besides: +get, +set, +time are a publication's too, +info a
+ * greeting's. */
 static void add_upkeep(Text *to)
 {
     text_add(to, STR(" +pexpire +xtrim +xrange +xlen +xpending +xinfo|stream +xinfo|groups "
-                     "+xinfo|consumers +memory|usage"));
+                     "+xinfo|consumers +memory|usage +scard"));
 }
 
 static Str barrier(const Ack *ack)

@@ -6,8 +6,10 @@
 
 #include "base/str.h"
 
-extern const Str publish_script; /* call.h says how it is called */
-extern const Str upkeep_script;  /* upkeep.h likewise */
-extern const Str reap_script;    /* one key, two arguments: reap.lua says which */
+extern const Str publish_script;    /* call.h says how it is called */
+extern const Str upkeep_script;     /* upkeep.h likewise */
+extern const Str reap_script;       /* one key, two arguments: reap.lua says which */
+extern const Str erase_script;      /* one key, four arguments: erase.lua says which */
+extern const Str quarantine_script; /* one key, seven arguments: quarantine.lua says which */
 
 #endif

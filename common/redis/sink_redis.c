@@ -372,6 +372,38 @@ static void describe(const Sink *base, Text *to)
     }
 }
 
+/* What the first server that takes nothing has against it. */
+static const char *complaint_of(Lane *lane, bool *ret_passes)
+{
+    bool is_alert = false;
+    const char *why = "nobody knows who owns a partition";
+    if (lane) {
+        const Link *link = lane_link(lane);
+        why = link_is_ready(link) ? lane_state(lane) : link_complaint(link, &is_alert);
+        why = why ? why : "no connection in time";
+    }
+    *ret_passes = !is_alert;
+    return why;
+}
+
+const char *sink_redis_trouble(const Sink *base, bool *ret_passes)
+{
+    const SinkRedis *sink = OWNER_OF(base, const SinkRedis, base);
+    const char *why = "no answer in time";
+    *ret_passes = true;
+    for (size_t i = 0; i < sink->count; i++) {
+        Lane *lane = lane_of(sink, i);
+        if (lane_is_ready(lane) && link_trouble(lane_link(lane))) {
+            *ret_passes = false;
+            return link_trouble(lane_link(lane));
+        }
+        if (!lane_is_ready(lane) && *ret_passes) {
+            why = complaint_of(lane, ret_passes);
+        }
+    }
+    return why;
+}
+
 /* Upkeep */
 
 static void on_kept(Sending *sending, ErrorCode code)
@@ -391,6 +423,16 @@ static bool ask_for_upkeep(void *arg, size_t partition)
     }
     sending->caretaker = sink->caretaker;
     return dispatch_send(sink->dispatch, sending, partition);
+}
+
+static size_t count_beside(void *arg, size_t partition)
+{
+    const SinkRedis *sink = arg;
+    size_t count = 0;
+    for (size_t i = 0; i < sink->count; i++) {
+        count += lane_of(sink, i) == lane_of(sink, partition);
+    }
+    return count;
 }
 
 /* Begin and end */
@@ -452,11 +494,12 @@ static bool open_dispatch(SinkRedis *sink, Loop *loop)
 
 static bool open_caretaker(SinkRedis *sink, Loop *loop)
 {
-    if (!sink->settings.keep) {
+    static const CaretakerEvents events = {ask_for_upkeep, count_beside};
+    const SinkSettings *settings = &sink->settings;
+    if (!settings->keep) {
         return true;
     }
-    sink->caretaker =
-        caretaker_open(loop, sink->settings.partitions, sink->settings.keep, ask_for_upkeep, sink);
+    sink->caretaker = caretaker_open(loop, settings->partitions, settings->keep, &events, sink);
     return sink->caretaker != NULL;
 }
 

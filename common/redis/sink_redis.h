@@ -50,4 +50,11 @@ Sink *sink_redis_open(Loop *loop, const SinkSettings *settings);
  */
 void sink_redis_when_settled(Sink *base, void (*settled)(void *arg), void *arg);
 
+/*
+ * Why something is not taken, of the first server that takes nothing or has refused something since
+ * it last took something; valid until the loop goes on. For a command to tell: a worker's log has
+ * it. *ret_passes: it may pass by itself; else somebody must do something.
+ */
+const char *sink_redis_trouble(const Sink *base, bool *ret_passes);
+
 #endif

@@ -97,8 +97,3 @@ Durable standing_judge(const Standing *standing, const StreamKeys *keys, char wh
     }
     return untold ? DURABLE_UNKNOWN : DURABLE_YES;
 }
-
-unsigned standing_filled(const Standing *standing)
-{
-    return standing->most ? (unsigned)(standing->memory * 100 / standing->most) : 0;
-}

@@ -24,7 +24,4 @@ void standing_take(Standing *standing, Str info);
 /* The state of STAT_REDIS_DURABLE, and why, with the remedy, where it is not DURABLE_YES. */
 Durable standing_judge(const Standing *standing, const StreamKeys *keys, char why[2 * LIMIT_TEXT]);
 
-/* Percent of the memory that Redis may take; 0 = it has no limit, or has not told. */
-unsigned standing_filled(const Standing *standing);
-
 #endif

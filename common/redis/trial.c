@@ -43,7 +43,6 @@ typedef enum {
 
 /* The word KEY stands for a key, of which keys without one have no question. */
 #define KEY STR_INIT("KEY")
-enum { WORDS_MOST = 5 };
 
 /* Versions of clang-format disagree about bodies that are only braces. */
 /* clang-format off */
@@ -61,7 +60,7 @@ enum { WORDS_MOST = 5 };
 static const struct {
     Wanted wanted;
     size_t count;
-    Str words[WORDS_MOST];
+    Str words[TRIAL_WORDS];
     size_t key; /* offset in StreamKeys */
 } questions[TRY_COUNT] = {
     [TRY_EVALSHA] = {ANSWER_NOSCRIPT, 3, {STR_INIT("EVALSHA"), NO_SCRIPT, STR_INIT("0")}, 0},
@@ -105,29 +104,40 @@ static bool is_asked(const StreamKeys *keys, Question question)
            key_of(keys, question).ptr;
 }
 
-static bool write_question(Buffer *buffer, const StreamKeys *keys, Question question)
+void trial_begin(Trial *trial, const StreamKeys *keys, bool in_cluster)
 {
-    Str words[WORDS_MOST];
-    memcpy(words, questions[question].words, sizeof(words));
+    *trial = (Trial){.keys = keys, .in_cluster = in_cluster};
+    for (Question question = 0; question < TRY_COUNT; question++) {
+        trial->asked |= is_asked(keys, question) ? 1U << question : 0;
+    }
+}
+
+static size_t words_of(const StreamKeys *keys, Question question, Str words[TRIAL_WORDS])
+{
+    memcpy(words, questions[question].words, sizeof(questions[question].words));
     if (str_eq(words[1], STR("KEY"))) {
         words[1] = key_of(keys, question);
     }
-    return resp_command(buffer, words, questions[question].count);
+    return questions[question].count;
+}
+
+size_t trial_words(const Trial *trial, Str words[TRIAL_WORDS])
+{
+    return trial->asked ? words_of(trial->keys, (Question)__builtin_ctz(trial->asked), words) : 0;
 }
 
 bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys, bool in_cluster)
 {
     const size_t start = buffer->len;
-    *trial = (Trial){.keys = keys, .in_cluster = in_cluster};
-    for (Question question = 0; question < TRY_COUNT; question++) {
-        if (!is_asked(keys, question)) {
-            continue;
-        }
-        if (!write_question(buffer, keys, question)) {
+    Str words[TRIAL_WORDS];
+    trial_begin(trial, keys, in_cluster);
+    for (unsigned left = trial->asked; left; left &= left - 1) {
+        const size_t count = words_of(keys, (Question)__builtin_ctz(left), words);
+        if (!resp_command(buffer, words, count)) {
             buffer->len = start;
+            *trial = (Trial){.keys = keys, .in_cluster = in_cluster};
             return false;
         }
-        trial->asked |= 1U << question;
     }
     return true;
 }

@@ -30,8 +30,15 @@ typedef struct {
     Standing standing;
 } Trial;
 
-/* Appends the questions; starts anew. false: no memory. */
+/* Appends the questions; starts anew. false: no memory, and nothing is asked. */
 bool trial_write(Trial *trial, Buffer *buffer, const StreamKeys *keys, bool in_cluster);
+
+enum { TRIAL_WORDS = 5 };
+
+/* The same for whoever asks one by one: starts anew, and the words of the question whose answer is
+ * to come next; 0 = there is none. */
+void trial_begin(Trial *trial, const StreamKeys *keys, bool in_cluster);
+size_t trial_words(const Trial *trial, Str words[TRIAL_WORDS]);
 
 /* How many answers are to come. */
 size_t trial_left(const Trial *trial);

@@ -2,44 +2,68 @@
 
 #include <stdio.h>
 
-enum { ANSWERS = 12 /* items before the groups */ };
-
 static void add(UpkeepCall *call, Str word)
 {
     call->words[call->count++] = word;
 }
 
-static void add_numbers(UpkeepCall *call, const long long numbers[UPKEEP_NUMBERS])
+/* The room of a number that is the next word. */
+static char *number_room(UpkeepCall *call)
 {
-    for (size_t i = 0; i < UPKEEP_NUMBERS; i++) {
-        char *digits = call->numbers[i];
-        const int len = snprintf(digits, sizeof(call->numbers[0]), "%lld", numbers[i]);
+    return call->numbers[call->number_count++];
+}
+
+static void add_number(UpkeepCall *call, int64_t number)
+{
+    char *digits = number_room(call);
+    const int len = snprintf(digits, UPKEEP_DIGITS, "%lld", (long long)number);
+    add(call, (Str){digits, (size_t)len});
+}
+
+static void add_most(UpkeepCall *call, const KeepMost *most)
+{
+    if (most->percent) {
+        char *digits = number_room(call);
+        const int len = snprintf(digits, UPKEEP_DIGITS, "%u%%", most->percent);
         add(call, (Str){digits, (size_t)len});
+    } else {
+        add_number(call, most->bytes);
     }
+}
+
+static void add_keys(UpkeepCall *call, const StreamKeys *keys)
+{
+    add(call, STR("8"));
+    add(call, keys->stream);
+    add(call, keys->upkeep);
+    add(call, keys->quarantine);
+    /* The lease is no stream: there are no events. */
+    add(call, keys->events.ptr ? keys->events : keys->upkeep);
+    add(call, keys->dead);
+    add(call, keys->room);
+    add(call, keys->seen[0]);
+    add(call, keys->seen[1]);
 }
 
 void upkeep_call(UpkeepCall *ret, const StreamKeys *keys, const Keep *keep,
                  const UpkeepCaller *caller)
 {
-    const long long numbers[UPKEEP_NUMBERS] = {UPKEEP_LEASE_MS,
-                                               keep->trim == TRIM_ACKED ? (long long)keep->keep
-                                                                        : -1,
-                                               (long long)keep->dead_group,
-                                               UPKEEP_MOST,
-                                               (long long)keep->quarantine,
-                                               (long long)keep->events};
     ret->count = 0;
+    ret->number_count = 0;
     add(ret, STR("EVAL"));
     add(ret, upkeep_script);
-    add(ret, STR("4"));
-    add(ret, keys->stream);
-    add(ret, keys->upkeep);
-    add(ret, keys->quarantine);
-    /* The lease is no stream: there are no events. */
-    add(ret, keys->events.ptr ? keys->events : keys->upkeep);
+    add_keys(ret, keys);
     add(ret, caller->who);
-    add_numbers(ret, numbers);
+    add_number(ret, UPKEEP_LEASE_MS);
+    add_number(ret, keep->trim == TRIM_ACKED ? keep->keep : -1);
+    add_number(ret, keep->dead_group);
+    add_number(ret, UPKEEP_MOST);
+    add_number(ret, keep->quarantine);
+    add_number(ret, keep->events);
     add(ret, caller->is_dry ? STR("1") : STR("0"));
+    add_most(ret, &keep->quarantine_most);
+    add_most(ret, &keep->events_most);
+    add_number(ret, caller->partitions ? (int64_t)caller->partitions : 1);
     Str groups = keep->groups;
     for (Str name; ret->count < UPKEEP_WORDS && (name = keep_next_group(&groups)).ptr;) {
         add(ret, name);
@@ -54,10 +78,28 @@ bool upkeep_write(Buffer *buffer, const StreamKeys *keys, const Keep *keep,
     return resp_command(buffer, call.words, call.count);
 }
 
-static bool are_integers(const Reply *items, const size_t *which, size_t count)
+/* The places of what is told, before the groups. */
+enum {
+    AT_OURS,
+    AT_REMOVED,
+    AT_MORE = AT_REMOVED + UPKEPT_STREAMS,
+    AT_LENGTHS,
+    AT_BYTES = AT_LENGTHS + UPKEPT_STREAMS,
+    AT_CUT = AT_BYTES + UPKEPT_STREAMS, /* of quarantine and of events */
+    AT_USED = AT_CUT + 2,
+    AT_MOST,
+    AT_DIGESTS,
+    AT_VERSION,
+    AT_OLDEST,
+    AT_WHY,
+    AT_GROUPS,
+    ANSWERS
+};
+
+static bool are_integers(const Reply *items, size_t count, long long least)
 {
     for (size_t i = 0; i < count; i++) {
-        if (items[which[i]].kind != REPLY_INTEGER) {
+        if (items[i].kind != REPLY_INTEGER || items[i].integer < least) {
             return false;
         }
     }
@@ -67,17 +109,18 @@ static bool are_integers(const Reply *items, const size_t *which, size_t count)
 /* Is everything there, and nothing counted below 0 that cannot be? */
 static bool makes_sense(const Reply *items)
 {
-    static const size_t numbers[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 11}, counts[] = {1, 2, 3, 11};
-    if (!are_integers(items, numbers, sizeof(numbers) / sizeof(numbers[0])) ||
-        items[6].kind != REPLY_TEXT || items[10].kind != REPLY_TEXT) {
-        return false;
+    return are_integers(items, AT_LENGTHS, 0) &&
+           are_integers(items + AT_LENGTHS, AT_CUT - AT_LENGTHS, -1) &&
+           are_integers(items + AT_CUT, 2, 0) && are_integers(items + AT_USED, 3, -1) &&
+           items[AT_VERSION].kind == REPLY_TEXT && items[AT_OLDEST].kind == REPLY_TEXT &&
+           items[AT_WHY].kind == REPLY_TEXT && are_integers(items + AT_GROUPS, 1, 0);
+}
+
+static void take_numbers(long long *ret, const Reply *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = items[i].integer;
     }
-    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-        if (items[counts[i]].integer < 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 bool upkeep_read(const Reply *reply, Upkept *ret)
@@ -86,7 +129,7 @@ bool upkeep_read(const Reply *reply, Upkept *ret)
     if (reply->kind != REPLY_LIST || !reply->count || items[0].kind != REPLY_INTEGER) {
         return false;
     }
-    *ret = (Upkept){.is_ours = items[0].integer != 0};
+    *ret = (Upkept){.is_ours = items[AT_OURS].integer != 0};
     if (!ret->is_ours) {
         return true;
     }
@@ -94,26 +137,31 @@ bool upkeep_read(const Reply *reply, Upkept *ret)
         return false;
     }
     *ret = (Upkept){.is_ours = true,
-                    .removed = {items[1].integer, items[2].integer, items[3].integer},
-                    .has_more = items[4].integer != 0,
-                    .length = {items[5].integer, items[7].integer, items[9].integer},
-                    .quarantine_bytes = items[8].integer,
-                    .oldest = items[6].text,
-                    .why = items[10].text,
-                    .groups = (size_t)items[11].integer,
+                    .has_more = items[AT_MORE].integer != 0,
+                    .cut = {[ENTRY_QUARANTINED] = items[AT_CUT].integer,
+                            [ENTRY_EVENT] = items[AT_CUT + 1].integer},
+                    .used = items[AT_USED].integer,
+                    .most = items[AT_MOST].integer,
+                    .digests = items[AT_DIGESTS].integer,
+                    .version = items[AT_VERSION].text,
+                    .oldest = items[AT_OLDEST].text,
+                    .why = items[AT_WHY].text,
+                    .groups = (size_t)items[AT_GROUPS].integer,
                     .listed = items + ANSWERS,
                     .listed_count = reply->count - ANSWERS};
+    take_numbers(ret->removed, items + AT_REMOVED, UPKEPT_STREAMS);
+    take_numbers(ret->length, items + AT_LENGTHS, UPKEPT_STREAMS);
+    take_numbers(ret->bytes, items + AT_BYTES, UPKEPT_STREAMS);
     return true;
 }
 
 bool upkeep_read_group(const Upkept *upkept, size_t i, UpkeepGroup *ret)
 {
-    static const size_t numbers[] = {1, 2, 5, 6, 7};
     const Reply *group = &upkept->listed[i], *items = group->items;
-    if (group->kind != REPLY_LIST || group->count < 8 ||
-        !are_integers(items, numbers, sizeof(numbers) / sizeof(numbers[0])) ||
-        items[0].kind != REPLY_TEXT || items[3].kind != REPLY_TEXT || items[4].kind != REPLY_TEXT ||
-        items[6].integer < GROUP_MOVES || items[6].integer > GROUP_DEAD) {
+    if (group->kind != REPLY_LIST || group->count < 8 || !are_integers(items + 1, 2, -1) ||
+        !are_integers(items + 5, 3, 0) || items[0].kind != REPLY_TEXT ||
+        items[3].kind != REPLY_TEXT || items[4].kind != REPLY_TEXT ||
+        items[6].integer > GROUP_DEAD) {
         return false;
     }
     *ret = (UpkeepGroup){.name = items[0].text,

@@ -18,17 +18,19 @@ enum {
 };
 
 typedef struct {
-    Str who;     /* who asks: another text for each process */
-    bool is_dry; /* nothing is removed, nothing written */
+    Str who;           /* who asks: another text for each process */
+    bool is_dry;       /* nothing is removed, nothing written */
+    size_t partitions; /* that share the server's memory; 0 = this one alone */
 } UpkeepCaller;
 
-enum { UPKEEP_WORDS = 15 + KEEP_GROUPS, UPKEEP_NUMBERS = 6 };
+enum { UPKEEP_WORDS = 22 + KEEP_GROUPS, UPKEEP_NUMBERS = 9, UPKEEP_DIGITS = 24 };
 
 /* The call in words, some of which are in it: it is filled where it stays. */
 typedef struct {
     Str words[UPKEEP_WORDS];
     size_t count;
-    char numbers[UPKEEP_NUMBERS][24];
+    char numbers[UPKEEP_NUMBERS][UPKEEP_DIGITS];
+    size_t number_count;
 } UpkeepCall;
 
 /* What is told of keys, keep and caller is borrowed for the call's life. */
@@ -49,16 +51,22 @@ typedef struct {
     bool holds; /* of all groups this one holds the stream */
 } UpkeepGroup;
 
-/* What a call has told; texts are the reply's. */
+/* The streams of a partition: those of an EntryKind, and what consumers gave up. */
+enum { UPKEPT_DEAD = ENTRY_KINDS, UPKEPT_STREAMS };
+
+/* What a call has told; texts are the reply's. -1 = not known. */
 typedef struct {
-    bool is_ours;                   /* else nothing more is known: another one sees to it */
-    long long removed[ENTRY_KINDS]; /* from each stream */
-    bool has_more;                  /* to remove */
-    long long length[ENTRY_KINDS];  /* -1 = not known */
-    long long quarantine_bytes;     /* likewise */
-    Str oldest;                     /* id of the stream's oldest entry; "" = none */
-    Str why;                        /* nothing goes; "" = it does, if there is something */
-    size_t groups;                  /* of which so many are told: */
+    bool is_ours;                      /* else nothing more is known: another one sees to it */
+    long long removed[UPKEPT_STREAMS]; /* from each */
+    bool has_more;                     /* to remove */
+    long long length[UPKEPT_STREAMS], bytes[UPKEPT_STREAMS];
+    long long cut[ENTRY_KINDS]; /* of how many the bytes were not kept since it was told before */
+    long long used, most;       /* the server's memory in bytes; most: 0 = maxmemory is not set */
+    long long digests;          /* that dedupe remembers */
+    Str version;                /* of the server */
+    Str oldest;                 /* id of the stream's oldest entry; "" = none */
+    Str why;                    /* nothing goes; "" = it does, if there is something */
+    size_t groups;              /* of which so many are told: */
     const Reply *listed;
     size_t listed_count;
 } Upkept;

@@ -1,28 +1,39 @@
 -- Removes what nobody needs any more from the streams of one partition, and tells how full they are.
 --
--- KEYS  the stream, the lease, the quarantine, the events; any of them may be missing
+-- KEYS  the stream, the lease, the quarantine, the events, the dead, the room, the two sets of dedupe; any of them may
+--       be missing
 -- ARGV  1  who asks
 --       2  for how long the lease is then theirs; this and all other times are in milliseconds
 --       3  TRIM_KEEP: what is younger stays in the stream; -1: all stays
 --       4  TRIM_DEAD_GROUP: a group that has not moved for so long holds nothing any more; 0: each holds for ever
---       5  how many entries to remove at most, from the three streams together
---       6  QUARANTINE_KEEP, 7 EVENTS_KEEP: what is older goes, whatever groups there are; 0: all stays
+--       5  how many entries to remove at most, from all streams together
+--       6  QUARANTINE_KEEP, of the dead too, 7 EVENTS_KEEP: what is older goes, whatever groups there are; 0: all stays
 --       8  1: a dry run, which writes nothing, and needs no lease
+--       9  QUARANTINE_MAX, 10 EVENTS_MAX: bytes, or a part of maxmemory as "10%", for all partitions of this server; 0:
+--          no matter how many
+--      11  how many partitions this server has
 --       …  the groups that must exist, else all stays in the stream
 --
 -- Returns {0}: the lease is somebody else's. Else a list:
 --       1  1
---       2  how many entries were removed from the stream, 3 from the quarantine, 4 from the events. By a dry run: how
+--       2  how many entries were removed from the stream, 3 the quarantine, 4 the events, 5 the dead. By a dry run: how
 --          many would be, as far as it looked
---       5  1: there is more to remove
---       6  the length of the stream, 7 the id of its oldest entry or ''
---       8  the length of the quarantine, 9 its bytes, 10 the length of the events. A length is -1 when the key is no
---          stream or may not be read, the bytes are when they may not be asked for
---      11  why entries stay that might go, or '': 'no group', 'no group NAME', or what Redis has against it
---      12  how many groups there are
+--       6  1: there is more to remove
+--       7  the length of the stream, 8 the quarantine, 9 the events, 10 the dead; 11-14 their bytes. -1 is not known: the
+--          key is no stream, or may not be asked for
+--      15  how many elements of quarantine, 16 events were kept without their bytes since it was told before
+--      17  bytes of memory that the server uses, 18 that it may use, or 0: as many as there are; -1: not known
+--      19  how many digests dedupe remembers, or -1
+--      20  the version of the server, or ''
+--      21  id of the stream's oldest entry or ''
+--      22  why entries stay that might go, or '': 'no group', 'no group NAME', or what Redis has against it
+--      23  how many groups there are
 --       …  of each, but of LISTED at most, a list: its name; entries pending; lag, or -1 when Redis does not know;
 --          the id of the oldest pending entry or ''; last-delivered-id; consumers; 0 it moves, 1 it has not moved for
 --          more than half of TRIM_DEAD_GROUP, 2 it is dead; 1: of all groups this one holds the stream
+--
+-- The room says how many bytes of bodies publish.lua may still keep, "Q E C D": in quarantine, in events, "-" for any
+-- number, and how many it had to keep without since then. It is counted anew with each call, from what there is.
 --
 -- A group still needs its pending entries and all after its last-delivered-id. What goes from the stream is older than
 -- TRIM_KEEP and comes before the oldest pending entry and the last-delivered-id of every group; the entry with that id
@@ -36,11 +47,12 @@
 -- itself, with each command, walks over those that were removed.
 local READ_MOST, DRY_READ_MOST, STRING = 65536, 1048576, 32 -- bytes; STRING is what each costs besides its own
 local FREED_MOST, FRONT = 8388608, 16 -- of quarantine and events: bytes; by what so many of the oldest nodes hold
-local SAMPLES = 10000 -- nodes whose size is looked at, the oldest; the others are taken to be like them
-local LISTED = 32
+local SAMPLES, ALIKE = 10000, 64 -- nodes whose size is looked at, the oldest; the others are taken to be like them, as
+-- statuses are
+local LISTED, COUNT_MOST = 32, 2 ^ 53
 
 local call, try = redis.call, redis.pcall
-local stream, lease, quarantine, events = unpack(KEYS)
+local stream, lease, quarantine, events, dead_letters, room = unpack(KEYS)
 local owner, is_dry = ARGV[1], ARGV[8] == '1'
 local keep, dead, budget = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local why, more = '', 0
@@ -225,7 +237,7 @@ if holder and (holder[2] > 0 or is_before(safe, info['last-generated-id'])) then
     end
 end
 if keep >= 0 then
-    for i = 9, #ARGV do
+    for i = 12, #ARGV do
         if not exists[ARGV[i]] then stays('no group ' .. ARGV[i]) end
     end
     if #groups == 0 then stays('no group') end
@@ -244,8 +256,49 @@ if length > 0 then
     end
 end
 local unquarantined, quarantined = remove_old(quarantine, tonumber(ARGV[6]))
-local bytes = try('MEMORY', 'USAGE', quarantine, 'SAMPLES', SAMPLES) or 0
 local forgotten, kept = remove_old(events, tonumber(ARGV[7]))
+local buried, given_up = remove_old(dead_letters, tonumber(ARGV[6]))
 
-return {1, removed, unquarantined, forgotten, more, length, oldest, quarantined, number(bytes), kept, why, #groups,
-    unpack(listed)}
+local function bytes_of(key, length, samples)
+    return length < 0 and -1 or number(try('MEMORY', 'USAGE', key, 'SAMPLES', samples) or 0)
+end
+
+local bytes, bytes_buried = bytes_of(stream, length, ALIKE), bytes_of(dead_letters, given_up, SAMPLES)
+local bytes_unread, bytes_told = bytes_of(quarantine, quarantined, SAMPLES), bytes_of(events, kept, SAMPLES)
+
+local memory = try('INFO', 'memory')
+local function memory_of(name)
+    return not is_refused(memory) and tonumber(memory:match('\n' .. name .. ':(%d+)')) or -1
+end
+local used, most = memory_of('used_memory'), memory_of('maxmemory')
+
+-- How many bytes may still be kept, of so many at most, when there are so many; '-': any number.
+local function room_of(limit, there)
+    local percent = tonumber(limit:match('^(%d+)%%$'))
+    local allowed = percent and math.max(most, 0) * percent / 100 or tonumber(limit) or 0
+    if allowed <= 0 or there < 0 then return '-' end
+    return string.format('%.0f', math.max(0, math.floor(allowed / tonumber(ARGV[11])) - there))
+end
+
+-- Returns of how many elements and events the bytes were not kept.
+local function renew_room()
+    local before = try('GET', room)
+    local cut, cut_events = tostring(before):match('^%S+ %S+ (%d+) (%d+)$')
+    local after = room_of(ARGV[9], bytes_unread) .. ' ' .. room_of(ARGV[10], bytes_told) .. ' 0 0'
+    local is_written = is_dry or not is_refused(try('SET', room, after))
+    if not is_written then return 0, 0 end -- they stay counted there
+    -- Whoever may write the key may write any number there: more than this is not told.
+    return math.min(tonumber(cut) or 0, COUNT_MOST), math.min(tonumber(cut_events) or 0, COUNT_MOST)
+end
+local cut, cut_events = renew_room()
+
+local function digests_of(key) -- a set that is in use has one member that is none
+    local members = number(try('SCARD', key))
+    return members > 0 and members - 1 or members
+end
+local current, older = digests_of(KEYS[7]), digests_of(KEYS[8])
+local digests = math.min(current, older) < 0 and -1 or current + older
+
+return {1, removed, unquarantined, forgotten, buried, more, length, quarantined, kept, given_up, bytes,
+    bytes_unread, bytes_told, bytes_buried, cut, cut_events, used, most, digests, redis.REDIS_VERSION or '', oldest,
+    why, #groups, unpack(listed)}

@@ -46,6 +46,8 @@ typedef enum {
     STAT_BOUNDS(STAT_REDIS_BARRIER_SECONDS, 12), /* observed in nanoseconds */
     STAT_REDIS_BARRIERS_SHORT,
     STAT_TRIMMED,
+    STAT_QUARANTINE_CUT,
+    STAT_EVENTS_CUT,
     STAT_OVERLOADS,
     STAT_WORKER_STARTS,
     STAT_WORKERS,
@@ -54,9 +56,18 @@ typedef enum {
     STAT_REDIS_PARTITIONS,
     STAT_REDIS_PARTITIONS_READY,
     STAT_REDIS_DURABLE, /* a Durable */
+    STAT_REDIS_MEMORY,  /* of the fullest server that is looked after: bytes */
+    STAT_REDIS_FILL,    /* of the same: thousandths of maxmemory */
+    STAT_UPKEEP_PARTITIONS,
     STAT_STREAM_ENTRIES,
+    STAT_STREAM_BYTES,
+    STAT_STREAM_AGE, /* of the oldest entry, in seconds */
     STAT_QUARANTINE_ENTRIES,
     STAT_QUARANTINE_BYTES,
+    STAT_EVENTS_ENTRIES,
+    STAT_EVENTS_BYTES,
+    STAT_DEAD_ENTRIES,
+    STAT_DIGESTS,
     STAT_CONNECTIONS,
     STAT_REQUESTS_IN_FLIGHT,
     STAT_BYTES_IN_FLIGHT,
@@ -83,6 +94,7 @@ typedef enum {
     METRIC_COUNTER,   /* how often, or how much: only grows */
     METRIC_GAUGE,     /* what is now: gone with the worker that has set it; added up */
     METRIC_MAXIMUM,   /* reported as the greatest of all slots; outlives its worker */
+    METRIC_PEAK,      /* likewise, but gone with the worker that has set it */
     METRIC_STATE,     /* one of a few: the worst of all slots, as its text; gone with the worker */
     METRIC_HISTOGRAM, /* how many of each size: only grows */
 } MetricKind;
@@ -100,7 +112,7 @@ typedef struct {
     const char *const *states; /* what is reported for 0, when nobody has set it, 1, 2, ... */
 
     const uint64_t *bounds; /* of a histogram, growing: a bound belongs to its bucket */
-    uint64_t unit;          /* what bounds and sum are divided by in the report */
+    uint64_t unit;          /* what numbers, bounds and sum are divided by in the report; 0 = 1 */
 } Metric;
 
 /* By id; between the id of a metric and the next there is nothing. */

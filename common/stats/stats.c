@@ -1,5 +1,7 @@
 #include "stats/stats.h"
 
+#include "stats/groups.h"
+
 #include <sys/mman.h>
 
 static uint64_t (*slots)[STAT_COUNT]; /* shared */
@@ -18,12 +20,13 @@ bool stats_open(size_t workers)
     }
     slots = shared;
     slot_count = workers;
-    return true;
+    return groups_open(workers);
 }
 
 void stats_use(size_t slot)
 {
     mine = slots[slot];
+    groups_use(slot);
     stats_clear_gauges(slot);
 }
 
@@ -65,11 +68,17 @@ uint64_t stats_of(size_t slot, Stat stat)
     return __atomic_load_n(&slots[slot][stat], __ATOMIC_RELAXED);
 }
 
+static bool is_gone_with_worker(MetricKind kind)
+{
+    return kind == METRIC_GAUGE || kind == METRIC_PEAK || kind == METRIC_STATE;
+}
+
 void stats_clear_gauges(size_t slot)
 {
+    groups_clear(slot);
     for (size_t stat = 0; stat < STAT_COUNT; stat += metric_cells(&metrics[stat])) {
         for (size_t i = 0; i < metric_cells(&metrics[stat]); i++) {
-            if (metrics[stat].kind == METRIC_GAUGE || metrics[stat].kind == METRIC_STATE) {
+            if (is_gone_with_worker(metrics[stat].kind)) {
                 __atomic_store_n(&slots[slot][stat + i], 0, __ATOMIC_RELAXED);
             }
         }
@@ -87,12 +96,24 @@ static unsigned long long total(const Metric *metric, size_t cell)
         sum += value;
         greatest = value > greatest ? value : greatest;
     }
-    return metric->kind == METRIC_MAXIMUM || metric->kind == METRIC_STATE ? greatest : sum;
+    const bool is_greatest = metric->kind == METRIC_MAXIMUM || metric->kind == METRIC_PEAK ||
+                             metric->kind == METRIC_STATE;
+    return is_greatest ? greatest : sum;
+}
+
+uint64_t stats_total(Stat stat)
+{
+    return total(&metrics[stat], 0);
 }
 
 static void render_plain(Text *text, const Metric *metric)
 {
-    text_add_format(text, "%s %llu\n", metric->name, total(metric, 0));
+    if (metric->unit > 1) {
+        text_add_format(text, "%s %g\n", metric->name,
+                        (double)total(metric, 0) / (double)metric->unit);
+    } else {
+        text_add_format(text, "%s %llu\n", metric->name, total(metric, 0));
+    }
 }
 
 static void render_state(Text *text, const Metric *metric)
@@ -127,11 +148,9 @@ static void render_histogram(Text *text, const Metric *metric)
 
 static void render(Text *text, const Metric *metric)
 {
-    static const char *const types[] = {[METRIC_COUNTER] = "counter",
-                                        [METRIC_GAUGE] = "gauge",
-                                        [METRIC_MAXIMUM] = "gauge",
-                                        [METRIC_STATE] = "gauge",
-                                        [METRIC_HISTOGRAM] = "histogram"};
+    static const char *const types[] = {
+        [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_MAXIMUM] = "gauge",
+        [METRIC_PEAK] = "gauge",      [METRIC_STATE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
     text_add_format(text, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                     types[metric->kind]);
     if (metric->kind == METRIC_HISTOGRAM) {
@@ -152,4 +171,5 @@ void stats_render(Text *text)
             render(text, &metrics[stat]);
         }
     }
+    groups_render(text);
 }

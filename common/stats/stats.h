@@ -37,6 +37,9 @@ void stats_set(Stat stat, uint64_t value);
 /* A cell of one slot. */
 uint64_t stats_of(size_t slot, Stat stat);
 
+/* Of all slots together, as it is reported, in its own unit. */
+uint64_t stats_total(Stat stat);
+
 /* What a dead worker cannot take back: its gauges become 0. By the master, before another worker
  * has the slot. */
 void stats_clear_gauges(size_t slot);

@@ -24,7 +24,7 @@ enum { FRAME = 16, COMMAND = 64 }; /* around a value of RESP; XADD, '*', the fra
     ROW("request_id", OF_DELIVERY, delivery->request_id, false)
 
 /* Recognised by its bytes, by whose it is, and by its place, of which dedupe.c leaves the indexes
- * out. */
+ * out. `raw` may be stored empty (publish.lua), its digest never is. */
 #define QUARANTINED_ROWS(ROW)                                                                      \
     ROW("reason", OF_ELEMENT, reason_word(item->reason), false)                                    \
     ROW("detail", OF_ELEMENT, item->detail, false)                                                 \
@@ -35,7 +35,8 @@ enum { FRAME = 16, COMMAND = 64 }; /* around a value of RESP; XADD, '*', the fra
     ROW("request_id", OF_DELIVERY, delivery->request_id, false)                                    \
     ROW("entry_id", OF_ACCOUNT, account_of(item)->id, true)                                        \
     ROW("field", OF_CHANGE, change_of(item)->field, true)                                          \
-    ROW("phone_number_id", OF_CHANGE, change_of(item)->phone_number_id, true)
+    ROW("phone_number_id", OF_CHANGE, change_of(item)->phone_number_id, true)                      \
+    ROW("raw_sha256", OF_ELEMENT, item->raw_sha256, false)
 
 #define EVENT_ROWS(ROW)                                                                            \
     ROW("field", OF_CHANGE, event->change->field, true)                                            \

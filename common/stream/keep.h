@@ -16,6 +16,12 @@ typedef enum { TRIM_OFF, TRIM_ACKED, TRIMS } Trim;
 
 extern const char *const trim_names[TRIMS];
 
+/* How many bytes of a server's memory a kind of streams may take. */
+typedef struct {
+    int64_t bytes;    /* 0 = any number, if percent says no more */
+    unsigned percent; /* of maxmemory; 0 = bytes says it */
+} KeepMost;
+
 /* Times are milliseconds. */
 typedef struct {
     Trim trim;
@@ -23,8 +29,11 @@ typedef struct {
     Str groups; /* that must exist, or nothing goes: names with commas between; "" = none */
     int64_t
         dead_group; /* one that has not moved for so long holds nothing; 0 = each does for ever */
-    int64_t quarantine; /* 0 = for ever */
+    int64_t quarantine; /* 0 = for ever; what consumers gave up, too */
     int64_t events;     /* likewise */
+    /* Bodies for which there is no room are not kept; what came, and why it could not be read, is.
+     */
+    KeepMost quarantine_most, events_most;
 } Keep;
 
 enum { KEEP_GROUPS = 32 }; /* names, at most */

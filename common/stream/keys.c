@@ -20,6 +20,8 @@ static const struct {
     {"{", "}:seen", offsetof(StreamKeys, seen_state)},
     {"{", "}:probe", offsetof(StreamKeys, probe)},
     {"{", "}:upkeep", offsetof(StreamKeys, upkeep)},
+    {"{", "}:room", offsetof(StreamKeys, room)},
+    {"{", "}:dead", offsetof(StreamKeys, dead)},
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
@@ -61,8 +63,8 @@ bool stream_keys_allow(Str stream)
 
 bool stream_keys_derive(const char *stream, const char *name)
 {
-    static const char *const words[] = {"quarantine", "probe",      "dead",
-                                        "seen",       "partitions", "upkeep"};
+    static const char *const words[] = {"quarantine", "probe",  "dead", "seen",
+                                        "partitions", "upkeep", "room"};
     const Str text = str_from(name);
     const size_t len = strlen(stream);
     if (text.len < len + 3 || name[0] != '{' || memcmp(name + 1, stream, len) != 0 ||

@@ -8,6 +8,8 @@
  *   {S}:seen          dedupe: which one, and until when they count as written
  *   {S}:probe         what a probe writes
  *   {S}:upkeep        which worker sees to it that the streams do not fill up
+ *   {S}:room          how many bytes of bodies quarantine and events may still keep
+ *   {S}:dead          what consumers have given up; a stream that they write
  *
  * The braces keep all keys of a stream in one slot of a cluster (a name S without braces hashes
  * like {S}), so S itself must have none. The events stream is named by the operator.
@@ -25,6 +27,8 @@ typedef struct {
     Str seen_state; /* dedupe.h says what stands there */
     Str probe;
     Str upkeep;
+    Str room; /* upkeep.lua says what stands there */
+    Str dead;
     unsigned window; /* of dedupe, in seconds; 0 = none */
 
     /* How it is written to. */

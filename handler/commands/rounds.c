@@ -130,12 +130,24 @@ const Reply *rounds_ask(Rounds *rounds, size_t partition, const Str *words, size
     return reply;
 }
 
+/* The partitions of the server that owns this one. */
+static size_t count_beside(const Rounds *rounds, size_t partition)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rounds->partitions->count; i++) {
+        count += address_eq(&rounds->owners[i], &rounds->owners[partition]);
+    }
+    return count;
+}
+
 bool rounds_upkeep(Rounds *rounds, size_t partition, const Keep *keep, const UpkeepCaller *caller,
                    Upkept *ret)
 {
     const StreamKeys *keys = rounds_keys(rounds, partition);
+    UpkeepCaller whole = *caller;
     UpkeepCall call;
-    upkeep_call(&call, keys, keep, caller);
+    whole.partitions = count_beside(rounds, partition);
+    upkeep_call(&call, keys, keep, &whole);
     const Reply *reply = rounds_ask(rounds, partition, call.words, call.count);
     if (reply && !upkeep_read(reply, ret)) {
         rounds_complain(rounds, keys->stream, STR("the reply of the server makes no sense"),

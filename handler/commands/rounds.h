@@ -31,7 +31,7 @@ const Reply *rounds_try(Rounds *rounds, size_t partition, const Str *words, size
 /* As rounds_complain() of what a server has against it, with advice. */
 void rounds_complain_of_error(Rounds *rounds, size_t partition, Str error);
 
-/* As rounds_ask() for the script of upkeep.h. */
+/* As rounds_ask() for the script of upkeep.h; how many partitions share a server is added here. */
 bool rounds_upkeep(Rounds *rounds, size_t partition, const Keep *keep, const UpkeepCaller *caller,
                    Upkept *ret);
 

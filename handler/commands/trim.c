@@ -14,8 +14,8 @@ enum {
 /* How the name of a caller begins who is no worker. */
 #define OURS "trim-"
 
-static const Str kind_names[ENTRY_KINDS] = {STR_INIT("stream"), STR_INIT("quarantine"),
-                                            STR_INIT("events")};
+static const Str stream_names[UPKEPT_STREAMS] = {STR_INIT("stream"), STR_INIT("quarantine"),
+                                                 STR_INIT("events"), STR_INIT("dead")};
 
 /* What becomes of one partition. */
 typedef struct {
@@ -25,9 +25,9 @@ typedef struct {
     bool is_dry;
     bool is_shared; /* a worker has the lease */
     char who[80];
-    long long removed[ENTRY_KINDS];
-    bool has_more[ENTRY_KINDS]; /* than were counted */
-    Upkept upkept;              /* what was told last */
+    long long removed[UPKEPT_STREAMS];
+    bool has_more[UPKEPT_STREAMS]; /* than were counted */
+    Upkept upkept;                 /* what was told last */
 } Trimming;
 
 static void pause_between(void)
@@ -43,24 +43,25 @@ static bool call(Trimming *trimming, const Keep *keep)
 
 /* Counting */
 
-/* Each kind by itself: together they would share what one call looks at. The stream comes last,
+/* Each by itself: together they would share what one call looks at. The stream comes last,
  * since what is told of its groups is shown. */
 static bool count(Trimming *trimming)
 {
     const Keep *keep = &trimming->keep;
-    const Keep alone[ENTRY_KINDS] = {
+    const Keep alone[UPKEPT_STREAMS] = {
         [ENTRY_STATUS] = {.trim = keep->trim,
                           .keep = keep->keep,
                           .groups = keep->groups,
                           .dead_group = keep->dead_group},
         [ENTRY_QUARANTINED] = {.trim = TRIM_OFF, .quarantine = keep->quarantine},
-        [ENTRY_EVENT] = {.trim = TRIM_OFF, .events = keep->events}};
-    for (size_t kind = ENTRY_KINDS; kind-- > 0;) {
-        if (!call(trimming, &alone[kind])) {
+        [ENTRY_EVENT] = {.trim = TRIM_OFF, .events = keep->events},
+        [UPKEPT_DEAD] = {.trim = TRIM_OFF, .quarantine = keep->quarantine}};
+    for (size_t which = UPKEPT_STREAMS; which-- > 0;) {
+        if (!call(trimming, &alone[which])) {
             return false;
         }
-        trimming->removed[kind] = trimming->upkept.removed[kind];
-        trimming->has_more[kind] = trimming->upkept.has_more;
+        trimming->removed[which] = trimming->upkept.removed[which];
+        trimming->has_more[which] = trimming->upkept.has_more;
     }
     return true;
 }
@@ -75,8 +76,8 @@ static void show_progress(const Trimming *trimming, bool is_over)
     if (!isatty(STDERR_FILENO)) {
         return;
     }
-    for (size_t kind = 0; kind < ENTRY_KINDS; kind++) {
-        all += trimming->removed[kind];
+    for (size_t which = 0; which < UPKEPT_STREAMS; which++) {
+        all += trimming->removed[which];
     }
     if (is_over) {
         fprintf(stderr, "\r\033[K");
@@ -125,8 +126,8 @@ static bool remove_all(Trimming *trimming)
 {
     bool ok = remove_some(trimming);
     while (ok) {
-        for (size_t kind = 0; kind < ENTRY_KINDS; kind++) {
-            trimming->removed[kind] += trimming->upkept.removed[kind];
+        for (size_t which = 0; which < UPKEPT_STREAMS; which++) {
+            trimming->removed[which] += trimming->upkept.removed[which];
         }
         if (!trimming->upkept.has_more) {
             break;
@@ -141,27 +142,27 @@ static bool remove_all(Trimming *trimming)
 
 /* Showing */
 
-static void print_removed(const Trimming *trimming, EntryKind kind)
+static void print_removed(const Trimming *trimming, size_t which)
 {
     char text[HUMAN_ROOM];
-    printf("%s%s %s", trimming->has_more[kind] ? "at least " : "",
-           rounds_count(trimming->removed[kind], text),
+    printf("%s%s %s", trimming->has_more[which] ? "at least " : "",
+           rounds_count(trimming->removed[which], text),
            trimming->is_dry ? "would be removed" : "removed");
 }
 
-static void print_length(const Trimming *trimming, EntryKind kind)
+static void print_length(const Trimming *trimming, size_t which)
 {
     char text[HUMAN_ROOM];
     printf(trimming->is_dry ? ", of %s" : ", %s are left",
-           rounds_count(trimming->upkept.length[kind], text));
+           rounds_count(trimming->upkept.length[which], text));
 }
 
-static void print_other(const Trimming *trimming, EntryKind kind, const char *setting, int64_t keep)
+static void print_other(const Trimming *trimming, size_t which, const char *setting, int64_t keep)
 {
     char text[HUMAN_ROOM];
-    printf("  %-14.*s", STR_ARG(kind_names[kind]));
-    print_removed(trimming, kind);
-    print_length(trimming, kind);
+    printf("  %-14.*s", STR_ARG(stream_names[which]));
+    print_removed(trimming, which);
+    print_length(trimming, which);
     if (keep) {
         printf("; what is younger than %s stays (%s)\n", human_span(keep / 1000, text), setting);
     } else {
@@ -209,7 +210,7 @@ static void print_stream(const Trimming *trimming)
 {
     const Upkept *upkept = &trimming->upkept;
     char age[HUMAN_ROOM], name[LIMIT_TEXT];
-    printf("  %-14.*s", STR_ARG(kind_names[ENTRY_STATUS]));
+    printf("  %-14.*s", STR_ARG(stream_names[ENTRY_STATUS]));
     print_removed(trimming, ENTRY_STATUS);
     print_length(trimming, ENTRY_STATUS);
     if (upkept->oldest.len) {
@@ -235,6 +236,9 @@ static void print_partition(const Trimming *trimming)
     print_other(trimming, ENTRY_QUARANTINED, "QUARANTINE_KEEP", trimming->keep.quarantine);
     if (keys->events.ptr) {
         print_other(trimming, ENTRY_EVENT, "EVENTS_KEEP", trimming->keep.events);
+    }
+    if (trimming->upkept.length[UPKEPT_DEAD] || trimming->removed[UPKEPT_DEAD]) {
+        print_other(trimming, UPKEPT_DEAD, "QUARANTINE_KEEP", trimming->keep.quarantine);
     }
 }
 

@@ -3,10 +3,13 @@
  */
 #include "endpoints/endpoint.h"
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/media_type.h"
 #include "base/owner.h"
 #include "base/text.h"
+#include "stats/groups.h"
+#include "stats/stats.h"
 
 enum { GOOD_FOR = 250 }; /* milliseconds that an answer of the sink is used */
 
@@ -16,6 +19,43 @@ Served livez_get(Exchange *exchange)
 {
     exchange_answer(exchange, 200, plain_text, STR("ok\n"));
     return ANSWERED;
+}
+
+static void describe_group(Text *text, const GroupFigures *group)
+{
+    const int64_t now = clock_unix_ms();
+    text_add_format(text, "group %s: %lld pending", group->name, (long long)group->pending);
+    if (group->oldest && now > group->oldest) {
+        text_add_format(text, ", the oldest %lld s old", (long long)(now - group->oldest) / 1000);
+    }
+    if (group->lag >= 0) {
+        text_add_format(text, ", lag %lld", (long long)group->lag);
+    }
+    text_add(text, STR("\n"));
+}
+
+/* What the workers of this handler know of the partitions that they look after. */
+static void describe_fullness(Text *text)
+{
+    GroupFigures groups[STATS_GROUPS];
+    const size_t count = stats_groups(groups);
+    const unsigned long long fill = stats_total(STAT_REDIS_FILL);
+    text_add_format(text, "looked after: %llu partitions\n",
+                    (unsigned long long)stats_total(STAT_UPKEEP_PARTITIONS));
+    text_add_format(text, "redis memory: %llu bytes, %llu.%llu %% of maxmemory\n",
+                    (unsigned long long)stats_total(STAT_REDIS_MEMORY), fill / 10, fill % 10);
+    text_add_format(text, "stream: %llu entries, %llu bytes, the oldest %llu s old\n",
+                    (unsigned long long)stats_total(STAT_STREAM_ENTRIES),
+                    (unsigned long long)stats_total(STAT_STREAM_BYTES),
+                    (unsigned long long)stats_total(STAT_STREAM_AGE));
+    text_add_format(text, "quarantine: %llu entries, %llu bytes\n",
+                    (unsigned long long)stats_total(STAT_QUARANTINE_ENTRIES),
+                    (unsigned long long)stats_total(STAT_QUARANTINE_BYTES));
+    text_add_format(text, "remembered: %llu digests\n",
+                    (unsigned long long)stats_total(STAT_DIGESTS));
+    for (size_t i = 0; i < count; i++) {
+        describe_group(text, &groups[i]);
+    }
 }
 
 static void answer_verbosely(Exchange *exchange, bool ready)
@@ -30,6 +70,7 @@ static void answer_verbosely(Exchange *exchange, bool ready)
                     server->sink->durability(server->sink), server->draining ? "yes" : "no",
                     server->admission.requests);
     server->sink->describe(server->sink, &text);
+    describe_fullness(&text);
     text_add_format(&text, "%s\n", ready ? "ready" : "not ready");
     exchange_answer(exchange, ready ? 200 : 503, plain_text, text_finish(&text));
 }

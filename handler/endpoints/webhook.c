@@ -3,16 +3,15 @@
  */
 #include "endpoints/endpoint.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/owner.h"
 #include "http/negotiate.h"
 #include "http/status.h"
-#include "payload/codec.h"
 #include "stats/stats.h"
 #include "stream/dedupe.h"
-
-#include <sys/time.h>
+#include "stream/intake.h"
 
 enum { ANSWER_ROOM = 320 }; /* of the counts as XML, the longer form, with numbers of 20 digits */
 
@@ -117,22 +116,9 @@ static bool decode(Exchange *exchange, MediaType type, Error *reterr)
     if (str_is_empty(body)) {
         return error_set(reterr, ERROR_INVALID, "the body is empty");
     }
-    if (payload_decode(type, body, exchange->arena, &exchange->payload, reterr) &&
-        entries_check_size(&exchange->payload, reterr)) {
-        return true;
-    }
-    if (reterr->code != ERROR_MALFORMED || !exchange->is_trusted) {
-        return false;
-    }
-    return payload_quarantine_body(&exchange->payload, exchange->arena, body, reterr) ||
-           error_no_memory(reterr);
-}
-
-static int64_t unix_milliseconds(void)
-{
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
+    return exchange->is_trusted
+               ? intake_keep(type, body, exchange->arena, &exchange->payload, reterr)
+               : intake_decode(type, body, exchange->arena, &exchange->payload, reterr);
 }
 
 /* What is acknowledged and is no entry is said: somebody should look at it. */
@@ -158,7 +144,7 @@ static void count(const Exchange *exchange, const PublishResult *result)
     stats_add(STAT_ACCEPTED, result->accepted);
     stats_add(STAT_DUPLICATES, result->duplicates);
     if (result->accepted) {
-        stats_set(STAT_LAST_ACCEPTED, (uint64_t)unix_milliseconds() / 1000);
+        stats_set(STAT_LAST_ACCEPTED, (uint64_t)clock_unix_ms() / 1000);
     }
     /* Which of them were new is not told: the sum is right, the reasons are those of the first. */
     for (size_t i = 0; i < result->quarantined; i++) {
@@ -239,7 +225,7 @@ static Served publish(Exchange *exchange)
 {
     const Request *request = &exchange->request;
     Server *server = exchange->server;
-    const char *end = str_put_number(exchange->received_at, (size_t)unix_milliseconds());
+    const char *end = str_put_number(exchange->received_at, (size_t)clock_unix_ms());
     exchange->publication = (Publication){
         .payload = &exchange->payload,
         .arena = exchange->arena,

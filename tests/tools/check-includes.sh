@@ -83,6 +83,7 @@ hiredis/ common/redis/reply.c
 libxml/ common/payload/xml_parser.c
 openssl/ common/base/digest.c common/redis/tls.c
 jansson\.h handler/http/problem.c
+curl/ handler/http/web_library.h
 fastcgi\.h handler/http/fcgi_record.c handler/http/fcgi.c handler/http/fcgi_client.c
 fcgiapp\.h
 fcgi_stdio\.h handler/commands/cgi.c

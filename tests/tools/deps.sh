@@ -2,7 +2,7 @@
 # Installs the Debian packages (12 or 13) that are missing of the named groups, says which, and how far it is.
 # Silent and offline when nothing is missing.  Uses sudo when it is not run by root.
 #
-#   deps.sh GROUP...        build run test lint fuzz bench compose
+#   deps.sh GROUP...        build run test consumers lint fuzz bench compose
 set -eu
 
 die() {
@@ -13,10 +13,19 @@ die() {
 packages_of() {
     case $1 in
         build) echo gcc libc6-dev make pkgconf libfcgi-dev libjansson-dev libhiredis-dev libxml2-dev libuv1-dev \
-            libssl-dev ;;
+            libssl-dev libcurl4-openssl-dev ;;
         run) echo nginx redis-server redis-tools curl openssl ca-certificates ;;
-        test) echo libcmocka-dev fcgiwrap python3 python3-pytest python3-redis nodejs node-redis systemd \
-            systemd-container valgrind ;;
+        test) echo libcmocka-dev fcgiwrap python3 python3-kubernetes python3-pytest python3-pytest-xdist python3-redis \
+            python3-yaml nodejs node-redis systemd systemd-container valgrind ;;
+        consumers)
+            echo gcc libc6-dev pkgconf libhiredis-dev libsqlite3-dev python3 python3-pytest python3-pytest-xdist \
+                python3-redis nodejs node-redis \
+                php-cli php-redis php-sqlite3 golang-go golang-github-gomodule-redigo-dev golang-github-mattn-go-sqlite3-dev
+            case $(dpkg-query -W -f '${Version}' nodejs 2>/dev/null) in
+                *nodesource*) ;; # Debian's modules go with Debian's own; tests of Node are skipped
+                *) echo node-sqlite3 ;;
+            esac
+            ;;
         lint) echo clang-format clang-tidy cppcheck ;;
         fuzz) echo clang libclang-rt-dev ;;
         bench) echo php-fpm php-redis libnginx-mod-http-lua lua-cjson lua-nginx-redis valgrind ;;
@@ -24,7 +33,7 @@ packages_of() {
             echo docker.io docker-compose debootstrap slirp4netns systemd
             [ "$debian" = 12 ] || echo docker-cli docker-buildx # in 12 both are part of docker.io
             ;;
-        *) die "no such group: $1 (build run test lint fuzz bench compose)" ;;
+        *) die "no such group: $1 (build run test consumers lint fuzz bench compose)" ;;
     esac
 }
 

@@ -106,6 +106,8 @@ static void test_defaults(void **state)
                               "TICKSTREAM_TRIM_DEAD_GROUP=0s\n"
                               "TICKSTREAM_QUARANTINE_KEEP=2592000s\n"
                               "TICKSTREAM_EVENTS_KEEP=2592000s\n"
+                              "TICKSTREAM_QUARANTINE_MAX=10%\n"
+                              "TICKSTREAM_EVENTS_MAX=10%\n"
                               "TICKSTREAM_APP_SECRET=\n"
                               "TICKSTREAM_ALLOW_UNSIGNED=true\n"
                               "TICKSTREAM_TRUST_RELAY=false\n"
@@ -233,6 +235,26 @@ static void test_values(void **state)
         {"EVENTS_KEEP", "0", "0s"},
         {"EVENTS_KEEP", "1h", "3600s"},
         {"EVENTS_KEEP", "1 h", NULL},
+        {"QUARANTINE_MAX", "1%", "1%"},
+        {"QUARANTINE_MAX", "90%", "90%"},
+        {"QUARANTINE_MAX", "91%", NULL},
+        {"QUARANTINE_MAX", "0%", NULL},
+        {"QUARANTINE_MAX", "10", NULL}, /* bytes */
+        {"QUARANTINE_MAX", "10 %", NULL},
+        {"QUARANTINE_MAX", "%", NULL},
+        {"QUARANTINE_MAX", "-1%", NULL},
+        {"QUARANTINE_MAX", "4294967306%", NULL}, /* 10 in 32 bits */
+        {"QUARANTINE_MAX", "", NULL},
+        {"QUARANTINE_MAX", "0", "0"},
+        {"QUARANTINE_MAX", "64KiB", "65536"},
+        {"QUARANTINE_MAX", "63KiB", NULL},
+        {"QUARANTINE_MAX", "100000000", "100000000"},
+        {"QUARANTINE_MAX", "1024GiB", "1099511627776"},
+        {"QUARANTINE_MAX", "1025GiB", NULL},
+        {"QUARANTINE_MAX", "64MB", NULL},
+        {"EVENTS_MAX", "5%", "5%"},
+        {"EVENTS_MAX", "64MiB", "67108864"},
+        {"EVENTS_MAX", "64", NULL},
         {"APP_SECRET", "a", "***"},
         {"APP_SECRET", "new\nold", "*** ***"},
         {"APP_SECRET", "new\r\nold\r\n", "*** ***"},
@@ -318,6 +340,7 @@ static void test_refusals(void **state)
         {"TRIM_KEEP=x", "a duration up to 366d"},
         {"TRIM_DEAD_GROUP=x", "0 or a duration up to 366d"},
         {"QUARANTINE_KEEP=x", "0 or a duration up to 366d"},
+        {"QUARANTINE_MAX=x", "0, a size from 64KiB to 1024GiB, or 1% to 90% of Redis' maxmemory"},
         {"VERIFY_TOKEN=", "not empty; one token a line, at most 16"},
         {"MAX_BODY=0", "a size up to 12MiB"},
         {"DRAIN_TIMEOUT=2h", "a duration up to 1h"},

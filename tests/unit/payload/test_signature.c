@@ -167,6 +167,17 @@ static void test_verify(void **state)
     verifier_free(other);
 }
 
+static void test_write(void **state)
+{
+    (void)state;
+    char header[SIGNATURE_HEADER];
+    HmacKey *key = hmac_key_new(STR("Jefe"));
+    assert_non_null(key);
+    assert_true(signature_write(key, JEFE_BODY, header));
+    assert_string_equal(header, "X-Hub-Signature-256: " JEFE);
+    hmac_key_free(key);
+}
+
 static void test_verifier(void **state)
 {
     (void)state;
@@ -199,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_sha256),   cmocka_unit_test(test_hmac),
         cmocka_unit_test(test_parse),    cmocka_unit_test(test_verify),
         cmocka_unit_test(test_verifier), cmocka_unit_test(test_secret_eq),
+        cmocka_unit_test(test_write),
     };
     return cmocka_run_group_tests(tests, NULL, shut_down);
 }

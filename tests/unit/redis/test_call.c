@@ -45,7 +45,8 @@ static StatusUpdate two_statuses[] = {STATUS(&change, "a", "sent", "7", "{}"),
                                        STR_INIT("[1]"),
                                        STR_INIT("{\"x\":1}")}};
 static Quarantined quarantined[] = {{REASON_MISSING_ID, STR_INIT("why"), STR_INIT("/entry/0"),
-                                     STR_INIT("{}"), STR_INIT("/entry/#"), &account, &change}};
+                                     STR_INIT("{}"), STR_INIT("5a"), STR_INIT("/entry/#"), &account,
+                                     &change}};
 static Event events[] = {{.change = &other_change, .raw = STR_INIT("{\"field\":\"f\"}")}};
 
 static const Payload all = {.object = STR_INIT("o"),
@@ -58,7 +59,8 @@ static const Payload all = {.object = STR_INIT("o"),
 
 #define NAMES                                                                                      \
     .stream = STR_INIT("s"), .quarantine = STR_INIT("{s}:q"),                                      \
-    .seen = {STR_INIT("{s}:seen:0"), STR_INIT("{s}:seen:1")}, .seen_state = STR_INIT("{s}:seen")
+    .seen = {STR_INIT("{s}:seen:0"), STR_INIT("{s}:seen:1")}, .seen_state = STR_INIT("{s}:seen"),  \
+    .room = STR_INIT("{s}:room")
 
 static const StreamKeys keys = {NAMES, .window = 60},
                         keys_and_events = {NAMES, .window = 60, .events = STR_INIT("ev")},
@@ -122,7 +124,8 @@ static void assert_one(const StreamKeys *with, const Payload *payload, const cha
 #define TWO "2: " SHARED_1 " / a sent 7 r [] {} / b\\n read '' '' [1] {\"x\":1}\n"
 #define IN_QUARANTINE                                                                              \
     "reason missing_id detail why pointer /entry/0 raw {} content_type application/json "          \
-    "received_at 17 request_id id-1 entry_id E field messages phone_number_id P\n"
+    "received_at 17 request_id id-1 entry_id E field messages phone_number_id P "                  \
+    "raw_sha256 5a\n"
 #define EVENT                                                                                      \
     "field f entry_id E phone_number_id '' raw {\"field\":\"f\"} received_at 17 request_id id-1\n"
 
@@ -133,13 +136,14 @@ static void test_one_body(void **state)
 {
     (void)state;
     assert_one(&keys_and_events, &all,
-               SCRIPT SEEN "s {s}:q ev\n"
+               SCRIPT SEEN "s {s}:q ev {s}:room\n"
                            "60 1 0 0 2 1 1\n" TWO "DIGESTS " A14 " " B14 " " C14 " " D14
                            "\n" IN_QUARANTINE EVENT);
 }
 
 /* Keys of streams that nothing is appended to are not named: a stream of another slot, or of
- * another type, harms only those who use it. */
+ * another type, harms only those who use it. Nor is the room for statuses alone, which have no need
+ * of it. */
 static void test_only_keys_that_are_used(void **state)
 {
     (void)state;
@@ -147,19 +151,20 @@ static void test_only_keys_that_are_used(void **state)
                   element = {.quarantined = quarantined, .quarantined_count = 1},
                   event = {.events = events, .event_count = 1};
     assert_one(&keys, &all, /* events are not kept */
-               SCRIPT SEEN "s {s}:q\n"
-                           "60 1 0 0 2 1 0\n" TWO "DIGESTS " A14 " " B14 " " C14 "\n" IN_QUARANTINE);
+               SCRIPT SEEN "s {s}:q {s}:room\n"
+                           "60 1 0 0 2 1 0\n" TWO "DIGESTS " A14 " " B14 " " C14
+                           "\n" IN_QUARANTINE);
     assert_one(&keys_and_events, &statuses,
                SCRIPT SEEN "s\n"
                            "60 1 0 0 1 0 0\n"
                            "1: " SHARED_1 " / a sent 7 r [] {}\n"
                            "DIGESTS " A14 "\n");
     assert_one(&keys_and_events, &element,
-               SCRIPT SEEN "{s}:q\n"
+               SCRIPT SEEN "{s}:q {s}:room\n"
                            "60 1 0 0 0 1 0\n"
                            "DIGESTS " A14 "\n" IN_QUARANTINE);
     assert_one(&keys_and_events, &event,
-               SCRIPT SEEN "ev\n"
+               SCRIPT SEEN "ev {s}:room\n"
                            "60 1 0 0 0 0 1\n"
                            "DIGESTS " A14 "\n" EVENT);
 }
@@ -182,6 +187,12 @@ static void test_without_window(void **state)
     strcat(want, "\n");
     assert_true(publishing_of(&keys_without_window, &payload).by_script);
     assert_one(&keys_without_window, &payload, want);
+
+    const Payload others = {
+        .quarantined = quarantined, .quarantined_count = 1, .events = events, .event_count = 1};
+    assert_one(&keys_without_window, &others,
+               SCRIPT "KEYS {s}:q ev {s}:room\n"
+                      "0 1 0 0 0 1 1\n" IN_QUARANTINE EVENT);
 }
 
 /* The lease goes along, so that the script needs no rule for it. */
@@ -260,7 +271,7 @@ static void test_extra_apart(void **state)
                         .quarantined = quarantined,
                         .quarantined_count = 1};
     assert_one(&keys, &payload,
-               SCRIPT SEEN "s {s}:q\n"
+               SCRIPT SEEN "s {s}:q {s}:room\n"
                            "60 1 0 0 1 1 0\n"
                            "1: " SHARED_1 " / b sent 7 r [] !\n"
                            "DIGESTS " A14 " " B14 "\n" LONG_65 "\n" IN_QUARANTINE);
@@ -381,7 +392,7 @@ static void test_last_step(void **state)
     add_body(&bodies, &keys_and_events, &all, "id-1", digests);
     bodies.publishings[0].statuses = bodies.publishings[0].first[ENTRY_STATUS] = 1;
     assert_call(&bodies, &keys_and_events,
-                SCRIPT SEEN "s {s}:q ev\n"
+                SCRIPT SEEN "s {s}:q ev {s}:room\n"
                             "60 1 0 0 1 1 1\n"
                             "1: " SHARED_1 " / b\\n read '' '' [1] {\"x\":1}\n"
                             "DIGESTS " B14 " " C14 " " D14 "\n" IN_QUARANTINE EVENT);
@@ -392,7 +403,7 @@ static void test_last_step(void **state)
     step->first[ENTRY_STATUS] = 2;
     step->first[ENTRY_QUARANTINED] = 1;
     assert_call(&bodies, &keys_and_events,
-                SCRIPT SEEN "ev\n"
+                SCRIPT SEEN "ev {s}:room\n"
                             "60 1 0 0 0 0 1\n"
                             "DIGESTS " D14 "\n" EVENT);
 }
@@ -458,6 +469,22 @@ static void test_the_script_names_the_numbers(void **state)
     assert_non_null(strstr(publish_script.ptr, line));
 }
 
+/* And where the value stands that it leaves out when there is no room for it. */
+static void test_the_script_finds_raw(void **state)
+{
+    (void)state;
+    for (EntryKind kind = ENTRY_QUARANTINED; kind <= ENTRY_EVENT; kind++) {
+        const EntryFields fields = entry_fields(kind);
+        size_t raw = 0;
+        char line[48];
+        while (!str_eq(fields.fields[raw].name, STR("raw"))) {
+            assert_true(++raw < fields.count);
+        }
+        snprintf(line, sizeof(line), "local RAW, LONG = %zu, ", 2 * (raw + 1));
+        assert_non_null(strstr(publish_script.ptr, line));
+    }
+}
+
 /* Whatever allocation fails: what was in the buffer before stays as it was, no reply is waited for,
  * and the same draft serves the next attempt. */
 static void test_failing_malloc(void **state)
@@ -513,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_the_script_names_the_fields),
         cmocka_unit_test(test_the_script_names_the_numbers),
+        cmocka_unit_test(test_the_script_finds_raw),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,7 @@ static void make_others(Body *to, const Envelopes *envelopes)
                                            .detail = any_text(),
                                            .pointer = any_text(),
                                            .raw = any_text(),
+                                           .raw_sha256 = any_text(),
                                            .account = change ? change->account : NULL,
                                            .change = change};
         to->events[i] = (Event){.change = &envelopes->changes[pick(CHANGES)], .raw = any_text()};
@@ -298,7 +299,8 @@ static void test_round_trips(void **state)
                        .quarantine = STR("{s}:q"),
                        .events = STR("ev"),
                        .seen = {STR("{s}:seen:0"), STR("{s}:seen:1")},
-                       .seen_state = STR("{s}:seen")};
+                       .seen_state = STR("{s}:seen"),
+                       .room = STR("{s}:room")};
     for (size_t i = 0; i < sizeof(long_text); i++) {
         long_text[i] = (char)('a' + i % 2);
     }

@@ -32,6 +32,15 @@ static bool on_ask(void *arg, size_t partition)
     return !scene.refuses;
 }
 
+static size_t count_beside(void *arg, size_t partition)
+{
+    assert_ptr_equal(arg, &scene);
+    assert_true(partition < PARTITIONS);
+    return PARTITIONS;
+}
+
+static const CaretakerEvents events = {on_ask, count_beside};
+
 static void open_scene(Trim trim)
 {
     memset(&scene, 0, sizeof(scene));
@@ -41,7 +50,7 @@ static void open_scene(Trim trim)
     scene.loop = loop_new();
     scene.partitions = partitions_new("s", PARTITIONS, "", 60);
     scene.reader = reply_reader_new();
-    scene.caretaker = caretaker_open(scene.loop, scene.partitions, &scene.keep, on_ask, &scene);
+    scene.caretaker = caretaker_open(scene.loop, scene.partitions, &scene.keep, &events, &scene);
     assert_non_null(scene.caretaker);
 }
 
@@ -91,10 +100,13 @@ static size_t count_asked(size_t partition)
     return count;
 }
 
-/* Counts of what is removed, more to remove, length; of quarantine and events; why; groups. */
+/* Counts of what is removed, more to remove, lengths and bytes, what was cut, memory, digests, the
+ * oldest, why, groups. */
 #define OURS(removed, more, length, why)                                                           \
-    "*12\r\n:1\r\n:" removed "\r\n:2\r\n:3\r\n:" more "\r\n:" length                               \
-    "\r\n$3\r\n5-0\r\n:8\r\n:4096\r\n:-1\r\n" why "\r\n:0\r\n"
+    "*23\r\n:1\r\n:" removed "\r\n:2\r\n:3\r\n:4\r\n:" more "\r\n:" length                         \
+    "\r\n:8\r\n:-1\r\n:6\r\n:7000\r\n:4096\r\n:-1\r\n:600\r\n:0\r\n:0\r\n:5000\r\n:10000\r\n:"     \
+    "33\r\n$3\r\n7.2\r\n"                                                                          \
+    "$3\r\n5-0\r\n" why "\r\n:0\r\n"
 #define NO_REASON "$0\r\n"
 #define DONE OURS("0", "0", "70", NO_REASON)
 #define MORE OURS("9", "1", "70", NO_REASON)
@@ -177,7 +189,7 @@ static void test_no_answer(void **state)
 
 /* What */
 
-/* Returns the text of the call, as of its 7th word: who asks. */
+/* Returns the text of the call, as of its 11th word: who asks. */
 static Str who_asks(Caretaker *caretaker, size_t partition, Buffer *buffer)
 {
     buffer_clear(buffer);
@@ -188,7 +200,7 @@ static Str who_asks(Caretaker *caretaker, size_t partition, Buffer *buffer)
     const char *at = memmem(rest.ptr, rest.len, key, (size_t)len);
     assert_non_null(at); /* the keys are the partition's */
     rest = str_from_offset(rest, (size_t)(at - rest.ptr + len));
-    for (size_t lines = 0; lines < 3; lines++) { /* the last key, and the length of the name */
+    for (size_t lines = 0; lines < 11; lines++) { /* five keys more, and the length of the name */
         str_split(&rest, '\n');
     }
     return str_trim_space(str_split(&rest, '\n'));
@@ -198,7 +210,7 @@ static void test_who(void **state)
 {
     (void)state;
     open_scene(TRIM_ACKED);
-    Caretaker *other = caretaker_open(scene.loop, scene.partitions, &scene.keep, on_ask, &scene);
+    Caretaker *other = caretaker_open(scene.loop, scene.partitions, &scene.keep, &events, &scene);
     Buffer a = {0}, b = {0}, c = {0};
     const Str who = who_asks(scene.caretaker, 3, &a);
     assert_int_equal(who.len, 32);
@@ -208,33 +220,6 @@ static void test_who(void **state)
     buffer_free(&b);
     buffer_free(&c);
     caretaker_close(other);
-    close_scene();
-}
-
-static void assert_counted(uint64_t trimmed, uint64_t entries, uint64_t quarantined, uint64_t bytes)
-{
-    assert_int_equal(stats_of(0, STAT_TRIMMED), trimmed);
-    assert_int_equal(stats_of(0, STAT_STREAM_ENTRIES), entries);
-    assert_int_equal(stats_of(0, STAT_QUARANTINE_ENTRIES), quarantined);
-    assert_int_equal(stats_of(0, STAT_QUARANTINE_BYTES), bytes);
-}
-
-/* Of all partitions that are ours; another worker tells of the others. */
-static void test_counts(void **state)
-{
-    (void)state;
-    open_scene(TRIM_OFF);
-    const uint64_t before = stats_of(0, STAT_TRIMMED);
-    take(0, MORE); /* 9, 2 and 3 entries */
-    assert_counted(before + 14, 70, 8, 4096);
-    take(1, OURS("0", "0", "30", NO_REASON));
-    assert_counted(before + 19, 100, 16, 8192);
-    take(2, THEIRS);
-    assert_counted(before + 19, 100, 16, 8192);
-    take(1, OURS("0", "0", "-1", NO_REASON)); /* not known */
-    assert_counted(before + 24, 70, 16, 8192);
-    take(0, THEIRS);
-    assert_counted(before + 24, 0, 8, 4096);
     close_scene();
 }
 
@@ -294,102 +279,6 @@ static void test_no_sense(void **state)
     close_scene();
 }
 
-/* What is told */
-
-static struct {
-    FILE *file;
-    int stderr_was;
-    char text[4096];
-} told;
-
-static void begin_telling(void)
-{
-    told.file = tmpfile();
-    assert_non_null(told.file);
-    told.stderr_was = dup(STDERR_FILENO);
-    assert_true(dup2(fileno(told.file), STDERR_FILENO) >= 0);
-}
-
-/* What has been logged since. */
-static const char *end_telling(void)
-{
-    assert_true(dup2(told.stderr_was, STDERR_FILENO) >= 0);
-    close(told.stderr_was);
-    const ssize_t len = pread(fileno(told.file), told.text, sizeof(told.text) - 1, 0);
-    assert_true(len >= 0);
-    told.text[len] = '\0';
-    fclose(told.file);
-    return told.text;
-}
-
-/* Each reason once, until there is another one. A place in the code speaks once a second. */
-static void test_why(void **state)
-{
-    (void)state;
-    static const char *const steps[][2] = {
-        {OURS("0", "0", "7", "$8\r\nno group"), "trim: nothing is removed from s:0: no group\"\n"},
-        {OURS("0", "0", "7", "$8\r\nno group"), NULL},
-        {OURS("0", "0", "7", NO_REASON), NULL},
-        {OURS("0", "0", "7", "$12\r\nno group crm"),
-         "trim: nothing is removed from s:0: no group crm\"\n"},
-    };
-    open_scene(TRIM_ACKED);
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        stall(steps[i][1] && i ? 1000 : 0);
-        begin_telling();
-        take(0, steps[i][0]);
-        const char *text = end_telling();
-        if (steps[i][1] ? !strstr(text, steps[i][1]) : text[0] != '\0') {
-            fail_msg("step %zu: %s", i, text);
-        }
-    }
-    close_scene();
-}
-
-#define GROUP(name, state)                                                                         \
-    "*8\r\n$1\r\n" name "\r\n:0\r\n:0\r\n$0\r\n\r\n$3\r\n0-0\r\n:0\r\n:" state "\r\n:0\r\n"
-#define WITH_GROUPS(a, b)                                                                          \
-    "*14\r\n:1\r\n:0\r\n:0\r\n:0\r\n:0\r\n:7\r\n$3\r\n5-0\r\n:8\r\n:4096\r\n:-1\r\n$0\r\n\r\n"     \
-    ":2\r\n" a b
-
-/* Each time that the worst of them is worse. */
-static void test_groups(void **state)
-{
-    (void)state;
-    static const char *const steps[][2] = {
-        {WITH_GROUPS(GROUP("a", "0"), GROUP("b", "0")), NULL},
-        {WITH_GROUPS(GROUP("a", "0"), GROUP("b", "1")),
-         "the group b of s:0 has not moved for more"},
-        {WITH_GROUPS(GROUP("a", "0"), GROUP("b", "1")), NULL},
-        {WITH_GROUPS(GROUP("a", "0"), GROUP("b", "2")),
-         "b of s:0 has not moved for TRIM_DEAD_GROUP"},
-        {WITH_GROUPS(GROUP("a", "1"), GROUP("b", "2")), NULL},
-        {WITH_GROUPS(GROUP("a", "0"), "*0\r\n"), NULL}, /* it makes no sense */
-    };
-    open_scene(TRIM_ACKED);
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        begin_telling();
-        take(0, steps[i][0]);
-        const char *text = end_telling();
-        if (steps[i][1] ? !strstr(text, steps[i][1]) : text[0] != '\0') {
-            fail_msg("step %zu: %s", i, text);
-        }
-    }
-    close_scene();
-}
-
-/* Who wants nothing removed need not know why nothing would be. */
-static void test_off(void **state)
-{
-    (void)state;
-    open_scene(TRIM_OFF);
-    begin_telling();
-    take(0, OURS("0", "0", "7", "$8\r\nno group"));
-    take(1, WITH_GROUPS(GROUP("a", "1"), GROUP("b", "2")));
-    assert_string_equal(end_telling(), "");
-    close_scene();
-}
-
 /* No memory */
 
 static void test_failing_malloc(void **state)
@@ -400,7 +289,7 @@ static void test_failing_malloc(void **state)
     for (size_t n = 0; failed; n++) {
         failing_malloc_begin(n, FAIL_ONCE);
         Caretaker *caretaker =
-            caretaker_open(scene.loop, scene.partitions, &scene.keep, on_ask, &scene);
+            caretaker_open(scene.loop, scene.partitions, &scene.keep, &events, &scene);
         failed = failing_malloc_end();
         assert_int_equal(caretaker == NULL, failed);
         caretaker_close(caretaker);
@@ -428,13 +317,9 @@ int main(void)
         cmocka_unit_test(test_not_twice_at_once),
         cmocka_unit_test(test_no_answer),
         cmocka_unit_test(test_who),
-        cmocka_unit_test(test_counts),
         cmocka_unit_test(test_theirs),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_no_sense),
-        cmocka_unit_test(test_why),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_off),
         cmocka_unit_test(test_failing_malloc),
     };
     return cmocka_run_group_tests(tests, open_stats, NULL);

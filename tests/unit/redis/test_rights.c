@@ -6,7 +6,7 @@ enum { WINDOW = 60 };
 
 #define UPKEEP                                                                                     \
     "+pexpire +xtrim +xrange +xlen +xpending +xinfo|stream +xinfo|groups +xinfo|consumers "        \
-    "+memory|usage"
+    "+memory|usage +scard"
 
 static void test_lines(void **state)
 {

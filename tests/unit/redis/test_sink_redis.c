@@ -81,6 +81,40 @@ static void test_errors(void **state)
     }
 }
 
+/* What a command says when something was not taken, and whether it may pass by itself. */
+static void test_trouble(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer, *why;
+        bool passes;
+    } cases[] = {
+        {"-OOM command not allowed\r\n", "maxmemory is reached: ", false},
+        {"-NOPERM no\r\n", "the ACL user lacks a command", false},
+        {"-READONLY You can't write\r\n", "this server is a replica", true},
+        {"hello\r\n", "Protocol error", true},
+        {NULL, "", true},
+    };
+    bool passes;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ready_scene(0, LONG);
+        assert_string_equal(sink_redis_trouble(scene.sink, &passes), "no answer in time");
+        fake_redis_answer(&scene.fake, "XADD", cases[i].answer);
+        publish(0);
+        run_until_told(1);
+        const char *why = sink_redis_trouble(scene.sink, &passes);
+        print_message("  %s\n", why);
+        assert_true(strstr(why, cases[i].why) == why);
+        assert_int_equal(passes, cases[i].passes);
+        close_scene();
+    }
+    open_scene(0);
+    assert_true(connect_within(LONG));
+    assert_string_equal(sink_redis_trouble(scene.sink, &passes), "no connection in time");
+    assert_true(passes);
+    close_scene();
+}
+
 /* A reply too many would be taken for that of the next. */
 static void test_a_reply_too_many(void **state)
 {
@@ -613,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_store),
         cmocka_unit_test(test_not_connected),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_trouble),
         cmocka_unit_test(test_a_reply_too_many),
         cmocka_unit_test(test_script_source),
         cmocka_unit_test(test_retries),

@@ -271,24 +271,24 @@ static void test_standing(void **state)
         const StreamKeys *keys;
         Durable want;
         const char *why; /* a part of it */
-        unsigned percent;
+        uint64_t memory, most;
     } cases[] = {
-        {"", &all, DURABLE_UNKNOWN, "INFO does not tell", 0},
-        {"maxmemory_policy:noeviction\r\naof_enabled:1\r\n", &all, DURABLE_YES, "", 0},
-        {"maxmemory_policy:volatile-ttl\r\naof_enabled:1\r\n", &all, DURABLE_NO, "volatile-ttl", 0},
-        {"maxmemory_policy:volatile-ttl\r\naof_enabled:1\r\n", &few, DURABLE_YES, "", 0},
-        {"maxmemory_policy:allkeys-lfu\r\naof_enabled:1\r\n", &few, DURABLE_NO, "noeviction", 0},
-        {"maxmemory_policy:noeviction\r\naof_enabled:0\r\n", &few, DURABLE_NO, "appendonly", 0},
-        {"aof_enabled:0\r\n", &few, DURABLE_NO, "appendonly", 0},
-        {"maxmemory_policy:noeviction\r\n", &few, DURABLE_UNKNOWN, "maxmemory-policy", 0},
+        {"", &all, DURABLE_UNKNOWN, "INFO does not tell", 0, 0},
+        {"maxmemory_policy:noeviction\r\naof_enabled:1\r\n", &all, DURABLE_YES, "", 0, 0},
+        {"maxmemory_policy:volatile-ttl\r\naof_enabled:1\r\n", &all, DURABLE_NO, "volatile-ttl", 0, 0},
+        {"maxmemory_policy:volatile-ttl\r\naof_enabled:1\r\n", &few, DURABLE_YES, "", 0, 0},
+        {"maxmemory_policy:allkeys-lfu\r\naof_enabled:1\r\n", &few, DURABLE_NO, "noeviction", 0, 0},
+        {"maxmemory_policy:noeviction\r\naof_enabled:0\r\n", &few, DURABLE_NO, "appendonly", 0, 0},
+        {"aof_enabled:0\r\n", &few, DURABLE_NO, "appendonly", 0, 0},
+        {"maxmemory_policy:noeviction\r\n", &few, DURABLE_UNKNOWN, "maxmemory-policy", 0, 0},
         {"maxmemory_policy:noeviction\r\naof_enabled:1\r\naof_last_write_status:err\r\n", &few,
-         DURABLE_NO, "last write", 0},
+         DURABLE_NO, "last write", 0, 0},
         {"maxmemory_policy:allkeys-random-and-more-than-there-is-room-for\naof_enabled:0", &all,
-         DURABLE_NO, "; appendonly", 0},
+         DURABLE_NO, "; appendonly", 0, 0},
         {"used_memory:905\r\nmaxmemory:1000\r\nxmaxmemory:1\r\nmaxmemory", &all, DURABLE_UNKNOWN,
-         "INFO", 90},
+         "INFO", 905, 1000},
         {"used_memory:99999999999999999999999999999999999\r\nmaxmemory:0\r\n", &all,
-         DURABLE_UNKNOWN, "INFO", 0},
+         DURABLE_UNKNOWN, "INFO", UINT64_MAX, 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         Standing standing = {0};
@@ -296,8 +296,8 @@ static void test_standing(void **state)
         standing_take(&standing, str_from(cases[i].info));
         const Durable got = standing_judge(&standing, cases[i].keys, why);
         if (got != cases[i].want || !strstr(why, cases[i].why) || !why[0] != (got == DURABLE_YES) ||
-            standing_filled(&standing) != cases[i].percent) {
-            fail_msg("%zu: %d '%s' %u", i, (int)got, why, standing_filled(&standing));
+            standing.memory != cases[i].memory || standing.most != cases[i].most) {
+            fail_msg("%zu: %d '%s' %llu", i, (int)got, why, (unsigned long long)standing.memory);
         }
     }
 }

@@ -59,7 +59,7 @@ static void test_table(void **state)
         bool is_histogram = metric->kind == METRIC_HISTOGRAM;
         assert_int_equal(metric->values != NULL, metric->count && !is_histogram);
         assert_int_equal(metric->bounds != NULL, is_histogram);
-        assert_int_equal(metric->unit != 0, is_histogram);
+        assert_int_equal(metric->unit != 0, is_histogram || stat == STAT_REDIS_FILL);
         assert_int_equal(metric->states != NULL, metric->kind == METRIC_STATE);
         for (size_t i = 0; metric->values && i < metric->count; i++) {
             assert_false(str_is_empty(metric->values[i]));
@@ -137,8 +137,8 @@ static const char *const golden[] = {
     "# HELP tickstream_duplicates_total Statuses and elements that were known.",
     "# TYPE tickstream_duplicates_total counter",
     "tickstream_duplicates_total 3024",
-    "# HELP tickstream_dropped_members_total Unknown members of XML and forms, over the limits of "
-    "what is kept.",
+    "# HELP tickstream_dropped_members_total Unknown members of XML and forms, over the "
+    "limits of what is kept.",
     "# TYPE tickstream_dropped_members_total counter",
     "tickstream_dropped_members_total 0",
     "# HELP tickstream_webhook_seconds From request read to answer, with Redis.",
@@ -170,15 +170,15 @@ static const char *const golden[] = {
     "# HELP tickstream_redis_retries_total Commands sent again inside the deadline.",
     "# TYPE tickstream_redis_retries_total counter",
     "tickstream_redis_retries_total 3032",
-    "# HELP tickstream_redis_redirects_total Commands that a cluster node has not executed, by "
-    "reason.",
+    "# HELP tickstream_redis_redirects_total Commands that a cluster node has not "
+    "executed, by reason.",
     "# TYPE tickstream_redis_redirects_total counter",
     "tickstream_redis_redirects_total{kind=\"moved\"} 10",
     "tickstream_redis_redirects_total{kind=\"ask\"} 20",
     "tickstream_redis_redirects_total{kind=\"tryagain\"} 30",
     "tickstream_redis_redirects_total{kind=\"clusterdown\"} 40",
-    "# HELP tickstream_redis_topology_refreshes_total Questions to a cluster or to sentinels who "
-    "owns what.",
+    "# HELP tickstream_redis_topology_refreshes_total Questions to a cluster or to "
+    "sentinels who owns what.",
     "# TYPE tickstream_redis_topology_refreshes_total counter",
     "tickstream_redis_topology_refreshes_total{result=\"ok\"} 10",
     "tickstream_redis_topology_refreshes_total{result=\"failed\"} 12",
@@ -208,6 +208,12 @@ static const char *const golden[] = {
     "# HELP tickstream_trimmed_total Entries removed from streams, as they are kept no longer.",
     "# TYPE tickstream_trimmed_total counter",
     "tickstream_trimmed_total 3042",
+    "# HELP tickstream_quarantine_cut_total Elements of quarantine without bytes (QUARANTINE_MAX).",
+    "# TYPE tickstream_quarantine_cut_total counter",
+    "tickstream_quarantine_cut_total 0",
+    "# HELP tickstream_events_cut_total Events without bytes (EVENTS_MAX).",
+    "# TYPE tickstream_events_cut_total counter",
+    "tickstream_events_cut_total 0",
     "# HELP tickstream_overloads_total Requests refused since too much was in flight.",
     "# TYPE tickstream_overloads_total counter",
     "tickstream_overloads_total 3034",
@@ -229,19 +235,48 @@ static const char *const golden[] = {
     "# HELP tickstream_redis_partitions_ready Those that take writes now.",
     "# TYPE tickstream_redis_partitions_ready gauge",
     "tickstream_redis_partitions_ready 318",
-    "# HELP tickstream_redis_durable 1: Redis neither evicts nor forgets; 0: it does; -1: not "
-    "known.",
+    "# HELP tickstream_redis_durable 1: Redis neither evicts nor forgets; 0: it does; -1: "
+    "not known.",
     "# TYPE tickstream_redis_durable gauge",
     "tickstream_redis_durable 0",
+    "# HELP tickstream_redis_memory_used_bytes Memory that the fullest server of Redis uses.",
+    "# TYPE tickstream_redis_memory_used_bytes gauge",
+    "tickstream_redis_memory_used_bytes 0",
+    "# HELP tickstream_redis_memory_used_ratio The same as a part of its maxmemory; 0: it "
+    "has no limit.",
+    "# TYPE tickstream_redis_memory_used_ratio gauge",
+    "tickstream_redis_memory_used_ratio 0.431",
+    "# HELP tickstream_upkeep_partitions Partitions that these workers look after, of "
+    "which the figures of memory, streams and groups are.",
+    "# TYPE tickstream_upkeep_partitions gauge",
+    "tickstream_upkeep_partitions 0",
     "# HELP tickstream_stream_entries Entries of all partitions of the stream.",
     "# TYPE tickstream_stream_entries gauge",
     "tickstream_stream_entries 320",
+    "# HELP tickstream_stream_bytes Memory of Redis that they take.",
+    "# TYPE tickstream_stream_bytes gauge",
+    "tickstream_stream_bytes 0",
+    "# HELP tickstream_stream_oldest_seconds Age of the oldest of them; 0: no entry.",
+    "# TYPE tickstream_stream_oldest_seconds gauge",
+    "tickstream_stream_oldest_seconds 0",
     "# HELP tickstream_quarantine_entries Entries of quarantine, of all partitions.",
     "# TYPE tickstream_quarantine_entries gauge",
     "tickstream_quarantine_entries 322",
     "# HELP tickstream_quarantine_bytes Memory of Redis that quarantine takes.",
     "# TYPE tickstream_quarantine_bytes gauge",
     "tickstream_quarantine_bytes 324",
+    "# HELP tickstream_events_entries Entries of the events, of all partitions.",
+    "# TYPE tickstream_events_entries gauge",
+    "tickstream_events_entries 0",
+    "# HELP tickstream_events_bytes Memory of Redis that they take.",
+    "# TYPE tickstream_events_bytes gauge",
+    "tickstream_events_bytes 0",
+    "# HELP tickstream_dead_entries Entries that consumers have given up, of all partitions.",
+    "# TYPE tickstream_dead_entries gauge",
+    "tickstream_dead_entries 0",
+    "# HELP tickstream_dedupe_digests Statuses and elements that dedupe remembers.",
+    "# TYPE tickstream_dedupe_digests gauge",
+    "tickstream_dedupe_digests 0",
     "# HELP tickstream_fastcgi_connections Open FastCGI connections, idle ones too.",
     "# TYPE tickstream_fastcgi_connections gauge",
     "tickstream_fastcgi_connections 304",
@@ -337,6 +372,7 @@ static void test_text(void **state)
         for (uint64_t milliseconds = 2; milliseconds < 4000; milliseconds *= 5) {
             stats_observe(STAT_REDIS_BARRIER_SECONDS, 1000000 * milliseconds);
         }
+        stats_set(STAT_REDIS_FILL, 431 - slot);
         stats_set(STAT_REDIS_DURABLE, slot == 0 ? DURABLE_NO : DURABLE_UNKNOWN);
         stats_add_value(STAT_IGNORED, STR("messages"));
         stats_add_value(STAT_IGNORED, STR("security"));

@@ -19,6 +19,7 @@ static Quarantined quarantined = {.reason = REASON_MISSING_ID,
                                   .detail = STR_INIT("why"),
                                   .pointer = STR_INIT("/entry/0"),
                                   .raw = STR_INIT("{1}"),
+                                  .raw_sha256 = STR_INIT("5a"),
                                   .account = &account,
                                   .change = &change};
 static Event event = {.change = &change, .raw = STR_INIT("{2}")};
@@ -44,7 +45,7 @@ static void test_contract(void **state)
                          "received_at=1700000000123 request_id=id-1 ",
         [ENTRY_QUARANTINED] = "reason=missing_id detail=why pointer=/entry/0 raw*={1} "
                               "content_type=text/xml received_at=1700000000123 request_id=id-1 "
-                              "entry_id*=E field*=messages phone_number_id*=P ",
+                              "entry_id*=E field*=messages phone_number_id*=P raw_sha256=5a ",
         [ENTRY_EVENT] = "field*=messages entry_id*=E phone_number_id*=P raw*={2} "
                         "received_at=1700000000123 request_id=id-1 ",
     };
