@@ -6,6 +6,7 @@
 #ifndef TICKSTREAM_COMMAND_H
 #define TICKSTREAM_COMMAND_H
 
+#include "base/error.h"
 #include "config.h"
 
 #include <stdio.h>
@@ -46,10 +47,18 @@ const Command *command_find(const char *name);
 /* Says how the program, or one command of it, is called, on standard error; EXIT_MISUSED. */
 int command_misused(const Command *command);
 
+/* The status of a command that an error has ended: EXIT_NO when somebody must do something about
+ * it, else it may pass. */
+int command_status(ErrorCode code);
+
+/* Says what is wrong with its arguments, in one line on standard error; EXIT_MISUSED. */
+int command_refuse(const char *name, const Error *error);
+
 /* The line that shows how a command is called; all of them for NULL. */
 void command_print_usage(FILE *to, const Command *command);
 
 CommandMain run_main, check_config_main, acl_main, partitions_main, groups_main, consumers_main,
-    trim_main, dedupe_main, healthcheck_main, sign_main, cgi_main, help_main, version_main;
+    trim_main, tail_main, erase_main, dedupe_main, quarantine_main, backfill_main, size_main,
+    doctor_main, healthcheck_main, sign_main, send_main, cgi_main, help_main, version_main;
 
 #endif

@@ -1,5 +1,6 @@
 #include "commands/command.h"
 
+#include "commands/options.h"
 #include "commands/rounds.h"
 #include "redis/scripts.h"
 
@@ -47,8 +48,7 @@ static bool reap(Reaping *reaping, size_t partition)
             return false;
         }
         if (reply->kind != REPLY_LIST || reply->count < 2) {
-            rounds_complain(&reaping->rounds, stream, STR("the reply of the server makes no sense"),
-                            EXIT_NO);
+            rounds_complain_of_nonsense(&reaping->rounds, stream);
             return false;
         }
         pending = reply->items[1].integer;
@@ -71,23 +71,13 @@ static void sum_up(const Reaping *reaping)
     printf("%s\n", reaping->is_dry ? "\nNothing was removed; --yes does it." : "");
 }
 
-/* "90s", "30m", "12h", "7d", of ten years at most; not 0, which is everybody. */
+/* 0 would be everybody. */
 static bool read_idle(Str text, long long *ret)
 {
-    static const struct {
-        char name;
-        unsigned seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    unsigned number;
-    for (size_t i = 0; text.len && i < sizeof(units) / sizeof(units[0]); i++) {
-        if (text.ptr[text.len - 1] == units[i].name) {
-            const unsigned most = 3650U * 86400 / units[i].seconds;
-            const bool ok = str_get_number((Str){text.ptr, text.len - 1}, most, &number);
-            *ret = ok ? 1000LL * number * units[i].seconds : 0;
-            return *ret > 0;
-        }
-    }
-    return false;
+    int64_t seconds = 0;
+    const bool ok = options_age(text, &seconds) && seconds > 0;
+    *ret = 1000 * seconds;
+    return ok;
 }
 
 int consumers_main(const Config *config, int argc, char **argv)

@@ -437,7 +437,7 @@ static void print_brief(const Report *report, int width)
 
 static int complain_of_server(const Inquiry *inquiry, const Error *error)
 {
-    return complain(inquiry, error->text, error->code == ERROR_SETUP ? EXIT_NO : EXIT_TRY_AGAIN);
+    return complain(inquiry, error->text, command_status(error->code));
 }
 
 /* Turns to the keys of a stream, and to their owner. false: the reason has been told. */

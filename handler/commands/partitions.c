@@ -41,11 +41,6 @@ static void complain(Survey *survey, const char *text, int status)
     }
 }
 
-static int status_of(ErrorCode code)
-{
-    return code == ERROR_SETUP ? EXIT_NO : EXIT_TRY_AGAIN;
-}
-
 static void complain_of_key(Survey *survey, Str key, Str why, int status)
 {
     char text[4 * LIMIT_TEXT];
@@ -62,7 +57,7 @@ static const Reply *ask(Survey *survey, size_t place, const char *command, Str k
     Client *client = reach_open(&survey->reach, &survey->owners[place], &error);
     const Reply *reply = client ? client_call(client, words, 2, &error) : NULL;
     if (!reply) {
-        complain_of_key(survey, key, str_from(error.text), status_of(error.code));
+        complain_of_key(survey, key, str_from(error.text), command_status(error.code));
         return NULL;
     }
     if (reply->kind == REPLY_ERROR) {
@@ -115,7 +110,7 @@ static bool inquire(Survey *survey)
     }
     survey->slots[partitions->count] = slot_of(partitions->number);
     if (!reach_find(&survey->reach, survey->slots, partitions->count + 1, survey->owners, &error)) {
-        complain(survey, error.text, status_of(error.code));
+        complain(survey, error.text, command_status(error.code));
         return false;
     }
     ask_number(survey);

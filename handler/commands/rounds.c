@@ -3,6 +3,7 @@
 #include "commands/command.h"
 #include "redis/error_rule.h"
 #include "redis/slots.h"
+#include "stream/entry_id.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,20 @@
 
 /* Asking */
 
-static int status_of(ErrorCode code)
+/* A text of others without what steers a terminal, cut. */
+static void put_plain(Str text, char *to, size_t room)
 {
-    return code == ERROR_SETUP ? EXIT_NO : EXIT_TRY_AGAIN;
+    const size_t len = text.len < room - 1 ? text.len : room - 1;
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)text.ptr[i],
+                            before = i ? (unsigned char)text.ptr[i - 1] : 0;
+        const bool is_c1 = before == 0xC2 && c >= 0x80 && c < 0xA0; /* U+009B is as ESC [ */
+        to[i] = c < ' ' || c == 0x7f || is_c1 ? '?' : text.ptr[i];
+        if (is_c1) {
+            to[i - 1] = '?';
+        }
+    }
+    to[len] = '\0';
 }
 
 void rounds_complain(Rounds *rounds, Str key, Str why, int status)
@@ -20,9 +32,11 @@ void rounds_complain(Rounds *rounds, Str key, Str why, int status)
     if (rounds->status != EXIT_DONE) {
         return;
     }
+    char text[2 * LIMIT_TEXT];
+    put_plain(why, text, sizeof(text));
     rounds->status = status;
-    fprintf(stderr, "%s: %.*s%s%.*s (%s)\n", rounds->command, STR_ARG(key), key.len ? ": " : "",
-            STR_ARG(why), rounds->reach.url.shown);
+    fprintf(stderr, "%s: %.*s%s%s (%s)\n", rounds->command, STR_ARG(key), key.len ? ": " : "", text,
+            rounds->reach.url.shown);
 }
 
 /* What is asked about there. */
@@ -39,7 +53,7 @@ static bool is_of_rights(Str error)
     return str_starts_with(error, says);
 }
 
-void rounds_complain_of_error(Rounds *rounds, size_t partition, Str error)
+void rounds_complain_of_key(Rounds *rounds, Str key, Str error)
 {
     const ErrorRule *rule = error_rule(error);
     const Str shown = error_to_show(error);
@@ -49,28 +63,42 @@ void rounds_complain_of_error(Rounds *rounds, size_t partition, Str error)
     if (is_of_rights(error)) {
         snprintf(text, sizeof(text), "the ACL user lacks a right; `tickstream help %s` names all",
                  rounds->command);
-        rounds_complain(rounds, key_of(rounds, partition), str_from(text), EXIT_NO);
+        rounds_complain(rounds, key, str_from(text), EXIT_NO);
         return;
     }
     snprintf(text, sizeof(text), "%.*s%s%s", STR_ARG(shown), is_known ? ": " : "",
              is_known ? rule->advice : "");
-    rounds_complain(rounds, key_of(rounds, partition), str_from(text),
-                    passes ? EXIT_TRY_AGAIN : EXIT_NO);
+    rounds_complain(rounds, key, str_from(text), passes ? EXIT_TRY_AGAIN : EXIT_NO);
+}
+
+void rounds_complain_of_nonsense(Rounds *rounds, Str key)
+{
+    rounds_complain(rounds, key, STR("the reply of the server makes no sense"), EXIT_NO);
+}
+
+void rounds_complain_of_error(Rounds *rounds, size_t partition, Str error)
+{
+    rounds_complain_of_key(rounds, key_of(rounds, partition), error);
+}
+
+bool rounds_look_up(Rounds *rounds, Error *reterr)
+{
+    const Partitions *partitions = rounds->partitions;
+    uint16_t slots[PARTITIONS_MOST + 1];
+    for (size_t i = 0; i < partitions->count; i++) {
+        slots[i] = slot_of(partitions->keys[i]->stream);
+    }
+    slots[partitions->count] = slot_of(partitions->number);
+    return reach_find(&rounds->reach, slots, partitions->count + 1, rounds->owners, reterr);
 }
 
 /* Where each partition is, and their number. */
 static bool find_owners(Rounds *rounds)
 {
-    const Partitions *partitions = rounds->partitions;
-    uint16_t slots[PARTITIONS_MOST + 1];
     Error error;
-    for (size_t i = 0; i < partitions->count; i++) {
-        slots[i] = slot_of(partitions->keys[i]->stream);
-    }
-    slots[partitions->count] = slot_of(partitions->number);
-    if (!reach_find(&rounds->reach, slots, partitions->count + 1, rounds->owners, &error)) {
+    if (!rounds_look_up(rounds, &error)) {
         fprintf(stderr, "%s: %s\n", rounds->command, error.text);
-        rounds->status = status_of(error.code);
+        rounds->status = command_status(error.code);
         return false;
     }
     return true;
@@ -108,14 +136,20 @@ bool rounds_begin(Rounds *ret, const char *command, const Config *config)
     return find_owners(ret) && is_made_so(ret);
 }
 
+const Reply *rounds_call(Rounds *rounds, size_t partition, const Str *words, size_t count,
+                         Error *reterr)
+{
+    Client *client = reach_open(&rounds->reach, &rounds->owners[partition], reterr);
+    return client ? client_call(client, words, count, reterr) : NULL;
+}
+
 const Reply *rounds_try(Rounds *rounds, size_t partition, const Str *words, size_t count)
 {
     Error error;
-    Client *client = reach_open(&rounds->reach, &rounds->owners[partition], &error);
-    const Reply *reply = client ? client_call(client, words, count, &error) : NULL;
+    const Reply *reply = rounds_call(rounds, partition, words, count, &error);
     if (!reply) {
         rounds_complain(rounds, key_of(rounds, partition), str_from(error.text),
-                        status_of(error.code));
+                        command_status(error.code));
     }
     return reply;
 }
@@ -150,8 +184,7 @@ bool rounds_upkeep(Rounds *rounds, size_t partition, const Keep *keep, const Upk
     upkeep_call(&call, keys, keep, &whole);
     const Reply *reply = rounds_ask(rounds, partition, call.words, call.count);
     if (reply && !upkeep_read(reply, ret)) {
-        rounds_complain(rounds, keys->stream, STR("the reply of the server makes no sense"),
-                        EXIT_NO);
+        rounds_complain_of_nonsense(rounds, keys->stream);
         return false;
     }
     return reply != NULL;
@@ -173,23 +206,16 @@ const StreamKeys *rounds_keys(const Rounds *rounds, size_t partition)
 
 const char *rounds_age(Str id, char to[HUMAN_ROOM])
 {
-    char digits[24];
     if (str_is_empty(id)) {
         return "-";
     }
-    snprintf(digits, sizeof(digits), "%.*s", STR_ARG(id));
-    const long long age = (long long)time(NULL) - strtoll(digits, NULL, 10) / 1000;
+    const int64_t age = (int64_t)time(NULL) - entry_id_ms(id) / 1000;
     return human_span(age > 0 ? age : 0, to);
 }
 
 const char *rounds_name(Str name, char to[NAME_ROOM])
 {
-    const size_t len = name.len < NAME_ROOM - 1 ? name.len : NAME_ROOM - 1;
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char c = (unsigned char)name.ptr[i];
-        to[i] = c < ' ' || c == 0x7f ? '?' : name.ptr[i];
-    }
-    to[len] = '\0';
+    put_plain(name, to, NAME_ROOM);
     return to;
 }
 

@@ -28,8 +28,23 @@ const Reply *rounds_ask(Rounds *rounds, size_t partition, const Str *words, size
 /* The same, but errors are replies, which the caller tells. */
 const Reply *rounds_try(Rounds *rounds, size_t partition, const Str *words, size_t count);
 
+/* As rounds_try(), and nothing is told: NULL with *reterr, as of client_open() and client_call().
+ * Before it can be asked again, reach_drop() the owner. */
+const Reply *rounds_call(Rounds *rounds, size_t partition, const Str *words, size_t count,
+                         Error *reterr);
+
+/* Looks again who owns what, after a server is lost or has said MOVED. false: nobody tells, nothing
+ * has changed, and nothing was told. */
+bool rounds_look_up(Rounds *rounds, Error *reterr);
+
 /* As rounds_complain() of what a server has against it, with advice. */
 void rounds_complain_of_error(Rounds *rounds, size_t partition, Str error);
+
+/* The same of another key than the stream. */
+void rounds_complain_of_key(Rounds *rounds, Str key, Str error);
+
+/* Of a reply that is none of those that the question has. */
+void rounds_complain_of_nonsense(Rounds *rounds, Str key);
 
 /* As rounds_ask() for the script of upkeep.h; how many partitions share a server is added here. */
 bool rounds_upkeep(Rounds *rounds, size_t partition, const Keep *keep, const UpkeepCaller *caller,

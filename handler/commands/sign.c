@@ -1,6 +1,6 @@
 #include "commands/command.h"
 
-#include "base/digest.h"
+#include "payload/signature.h"
 
 #include <stdlib.h>
 
@@ -24,19 +24,15 @@ static char *read_body(size_t most, size_t *ret_len)
 
 static bool print_signature(Str secret, Str body)
 {
-    unsigned char digest[SHA256_BYTES];
+    char header[SIGNATURE_HEADER];
     HmacKey *key = hmac_key_new(secret);
-    bool ok = key && hmac_sha256(key, body, digest);
+    bool ok = key && signature_write(key, body, header);
     hmac_key_free(key);
     if (!ok) {
         fprintf(stderr, "sign: out of memory\n");
         return false;
     }
-    printf("X-Hub-Signature-256: sha256=");
-    for (size_t i = 0; i < SHA256_BYTES; i++) {
-        printf("%02x", digest[i]);
-    }
-    printf("\n");
+    printf("%s\n", header);
     return true;
 }
 

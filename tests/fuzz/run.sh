@@ -15,6 +15,7 @@ for target; do
     mkdir -p "$corpus"
     case $target in
     json | xml | form | fcgi) dictionary=$target seeds=tests/data/$target ;;
+    record) dictionary=json seeds=tests/data/json ;;
     reply | slots) dictionary=$target seeds= ;;
     *) dictionary=header seeds= ;;
     esac
