@@ -171,6 +171,7 @@ def test(stack, folder):
     check("answer: %s" % answer, '{"accepted":1,"duplicates":0,"quarantined":0,"ignored":0}' in answer)
     demo = stack.paste(blocks("With containers")[1])
     check("demo: %s" % demo, "24 entries in whatsapp:statuses" in demo)
+    print(stack("exec", "-T", "handler", "tickstream", "size", "--rate", "100").splitlines()[-1])   # else it ends with 1
     up_again(stack)
     image_checks(stack)
     redis = stack.address(*stack.containers("redis"), "redis")

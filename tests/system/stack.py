@@ -42,7 +42,7 @@ LOG_LINE = re.compile(r'time=\S+Z level=(\w+) process="([^"]+)" msg="(.*)"')
 # What the program may say in any scenario; a test names what else it expects.
 ORDINARY = (
     r"ready: \d+ workers on .*", r"DEDUPE_WINDOW is 0: .*", r"redis: connected \(.*\)", r"drain: \d+ connections are open",
-    r"stopping", r"stopped", r"worker \d+ \(pid \d+\) exited with status 0",
+    r"redis: maxmemory of \d+ MB carries .*", r"stopping", r"stopped", r"worker \d+ \(pid \d+\) exited with status 0",
     r"webhook: answered 4\d\d: .*", r"handshake: answered 40[03]: .*", r"webhook: quarantined \d+: \w+ \(.*\)",
 )
 
@@ -205,10 +205,12 @@ class Program(Server):
                          "app_secret": SECRET, "verify_token": TOKEN, **settings}
         self.wrap = WRAP
         self.open_files = None          # RLIMIT_NOFILE, when a test sets it
+        self.others = {}                # variables of the environment that are no settings
         self.expected = list(ORDINARY)
 
     def environment(self):
-        return clean_environment({"TICKSTREAM_" + k.upper(): str(v) for k, v in self.settings.items() if v is not None})
+        settings = {"TICKSTREAM_" + k.upper(): str(v) for k, v in self.settings.items() if v is not None}
+        return clean_environment({**self.others, **settings})
 
     def start(self, *arguments, **options):
         limit = self.open_files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self.open_files))

@@ -6,7 +6,8 @@ import pytest
 from stack import BINARY, SECRET, TIMEOUT, WRAP, clean_environment, signature
 
 GOOD = {"TICKSTREAM_APP_SECRET": SECRET}
-COMMANDS = "run", "check-config", "acl", "partitions", "groups", "consumers", "trim", "dedupe", "healthcheck", "sign", "cgi", "help", "version"
+COMMANDS = ("run", "check-config", "acl", "partitions", "groups", "consumers", "trim", "tail", "erase", "dedupe", "quarantine",
+            "backfill", "size", "doctor", "healthcheck", "sign", "send", "cgi", "help", "version")
 
 
 @pytest.fixture
@@ -48,10 +49,12 @@ def test_an_option_is_the_command_of_its_name(run):
     ("consumers",), ("consumers", "reap"), ("consumers", "reap", "0d"), ("consumers", "reap", "7"), ("consumers", "reap", "3651d"),
     ("consumers", "reap", "7d", "x"), ("consumers", "rip", "7d"),
     ("dedupe", "x"), ("dedupe", "show", "{a}"), ("dedupe", "show", "a", "b"), ("dedupe", "forget"), ("dedupe", "forget", ""), ("dedupe", "forget", "{a}"),
+    ("doctor", "x"), ("doctor", "https://h/?a"), ("doctor", "ftp://h"), ("doctor", "http://h", "http://h"), ("doctor", "--rate"), ("doctor", "--rate", "0"),
+    ("doctor", "--rate", "x"), ("doctor", "--ca", "f"), ("doctor", "--ca", "", "http://h"), ("doctor", "--nginx", ""), ("doctor", "--wrong", "x"),
     ("dedupe", "forget", "a", "b"), ("dedupe", "forget", "a" * 512), ("--nonsense",), ("--config",), ("--check-config", "run")])
 def test_misuse(run, arguments):
     done = run(*arguments)
-    assert (done.returncode, done.stdout) == (2, b"") and b"Usage: " in done.stderr
+    assert (done.returncode, done.stdout) == (2, b"") and (b"Usage: " in done.stderr or b"(tickstream help " in done.stderr)
 
 
 def test_output_that_cannot_be_written(run):

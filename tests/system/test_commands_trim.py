@@ -11,7 +11,7 @@ import pytest
 
 from bodies import payload, result, status
 from cluster import Cluster
-from commands import PASSWORD, begin, end, redis, run  # noqa: F401  fixtures too
+from commands import PASSWORD, begin, end, redis, run, shown_on  # noqa: F401  fixtures too
 from old_entries import fill, first_id, read
 from partitions import NUMBER, partition_names
 from ports import Port
@@ -169,8 +169,7 @@ def test_progress_on_a_terminal(redis, begin):
     process = begin("trim", "--yes", stderr=its)
     stdout = process.communicate(timeout=TIMEOUT)[0]
     os.close(its)
-    shown = os.read(ours, 10000).decode()
-    os.close(ours)
+    shown = shown_on(ours)
     assert "removed, 1 are left" in stdout and "\r\x1b[K%s: " % STREAM in shown and shown.endswith("\r\x1b[K")
     assert re.search("[0-9],[0-9]{3} entries are removed", shown)
 

@@ -42,6 +42,8 @@ def run(make_stack):
      "TICKSTREAM_TRIM_DEAD_GROUP: must be 0 or at least TICKSTREAM_TRIM_KEEP\n"),
     ({**GOOD, "TICKSTREAM_TRIM_GROUPS": ",".join(map(str, range(33)))}, "TICKSTREAM_TRIM_GROUPS: has more than 32 names\n"),
     ({**GOOD, "TICKSTREAM_QUARANTINE_KEEP": "367d"}, "TICKSTREAM_QUARANTINE_KEEP: must be 0 or a duration up to 366d\n"),
+    ({**GOOD, "TICKSTREAM_QUARANTINE_MAX": "10"},
+     "TICKSTREAM_QUARANTINE_MAX: must be 0, a size from 64KiB to 1024GiB, or 1% to 90% of Redis' maxmemory\n"),
     ({**GOOD, "TICKSTREAM_STREAM": "{a}"}, "TICKSTREAM_STREAM"),
     ({**GOOD, "TICKSTREAM_STREAM_PARTITIONS": "257"}, "TICKSTREAM_STREAM_PARTITIONS: must be 1 to 256\n"),
     ({**GOOD, "TICKSTREAM_STREAM_PARTITIONS": "2", "TICKSTREAM_EVENTS_STREAM": "events"}, "{whatsapp:statuses}:events\n"),

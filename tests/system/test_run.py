@@ -50,7 +50,7 @@ class Run(Server):
         return done.stdout
 
     def demo(self):
-        env = {k: v for k, v in self.env.items() if k != "HTTP_PORT"}
+        env = {**{k: v for k, v in self.env.items() if k != "HTTP_PORT"}, "DEMO_SECONDS": "1"}
         return subprocess.run([TOP / "tests/tools/demo.sh"], env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
@@ -73,10 +73,12 @@ def test_what_it_prints_works_when_pasted(make_run):
     demo = run.demo()
     assert (demo.returncode, demo.stderr) == (0, "")
     assert re.findall(r"^\S+: (\d+) ", demo.stdout, re.M) == ["200"] * 3
+    assert re.search(r"^taken +\d+ statuses: \d+ accepted", demo.stdout, re.M)
     answer = run.paste("curl")
     assert answer.endswith('{"accepted":1,"duplicates":0,"quarantined":0,"ignored":0}\n')
     assert '"duplicates":1' in run.paste("curl")
     assert "delivered" in run.paste("redis-cli")
+    assert re.search(r"(?m)^Carries 3\d statuses/s for as long as all groups keep up; .* away for 1 h\.$", run.log_text())
 
     (run.folder / "app_secret").write_text("another secret\n")
     run.paste("kill")

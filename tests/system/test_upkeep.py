@@ -14,12 +14,14 @@ import run_cases
 from stack import QUARANTINE, STREAM, TOP, Clock, RedisServer
 
 SOURCE = (TOP / "common/redis/upkeep.lua").read_text()
-LEASE, EVENTS = "{%s}:upkeep" % STREAM, "{%s}:events" % STREAM
+LEASE, EVENTS, DEAD, ROOM, *SEEN = ("{%s}:%s" % (STREAM, name)
+                                    for name in ("upkeep", "events", "dead", "room", "seen:0", "seen:1"))
 HOUR = 3600_000
 LISTED = 32
 BIG = 2**64 - 1
-FIGURES = ("removed", "unquarantined", "forgotten", "more", "length", "oldest", "quarantined", "bytes", "events", "why",
-           "group_count")
+FIGURES = ("removed", "unquarantined", "forgotten", "buried", "more", "length", "quarantined", "events", "dead",
+           "bytes_stream", "bytes", "bytes_events", "bytes_dead", "cut", "cut_events", "used", "most", "digests", "version",
+           "oldest", "why", "group_count")
 GROUP_FIGURES = ("name", "pending", "lag", "oldest", "last", "consumers", "state", "holds")
 
 
@@ -47,10 +49,11 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
-def upkeep(redis, *groups, keep=0, dead=0, most=1000, quarantine_keep=0, events_keep=0, dry=0, who="we", lease=HOUR):
+def upkeep(redis, *groups, keep=0, dead=0, most=1000, quarantine_keep=0, events_keep=0, dry=0, who="we", lease=HOUR,
+           quarantine_most=0, events_most=0, partitions=1):
     """What a call returns by names, with "groups" by theirs; None when the lease is somebody else's."""
-    reply = redis("EVAL", SOURCE, 4, STREAM, LEASE, QUARANTINE, EVENTS, who, lease, keep, dead, most, quarantine_keep,
-                  events_keep, dry, *groups)
+    reply = redis("EVAL", SOURCE, 8, STREAM, LEASE, QUARANTINE, EVENTS, DEAD, ROOM, *SEEN, who, lease, keep, dead, most,
+                  quarantine_keep, events_keep, dry, quarantine_most, events_most, partitions, *groups)
     if reply == [0]:
         return None
     assert reply[0] == 1
@@ -63,7 +66,7 @@ def upkeep(redis, *groups, keep=0, dead=0, most=1000, quarantine_keep=0, events_
 
 def upkeep_all(redis, *groups, **how):
     """Calls until there is no more; returns how much was removed of each stream, and what the last call told."""
-    removed = [0, 0, 0]
+    removed = [0, 0, 0, 0]
     for _ in range(10000):
         told = upkeep(redis, *groups, **how)
         removed = [a + told[name] for a, name in zip(removed, FIGURES)]
@@ -261,7 +264,7 @@ def test_ids_are_compared_exactly(redis, first, second, third):
     assert told["oldest"] == (second if is_past else first)
 
 
-def test_age_alone_bounds_quarantine_and_events(redis):
+def test_age_alone_bounds_quarantine_events_and_dead(redis):
     life = Life(redis)
     life.live([add("ab", QUARANTINE), add("cde", EVENTS), hours(2), add("f", QUARANTINE), add("g", EVENTS)])
     redis("XGROUP", "CREATE", QUARANTINE, "a group", "0")
@@ -271,9 +274,12 @@ def test_age_alone_bounds_quarantine_and_events(redis):
     told = upkeep(redis, events_keep=HOUR, most=2)
     assert (told["unquarantined"], told["forgotten"], told["quarantined"], told["events"], told["more"]) == (0, 2, 3, 2, 1)
     removed, told = upkeep_all(redis, quarantine_keep=HOUR, events_keep=HOUR)
-    assert (removed, told["quarantined"], told["events"]) == ([0, 2, 1], 1, 1)
+    assert (removed, told["quarantined"], told["events"]) == ([0, 2, 1, 0], 1, 1)
     assert (told["length"], told["why"]) == (0, "no group")
     assert (ids(redis, QUARANTINE), ids(redis, EVENTS)) == ([life.ids["f"]], [life.ids["g"]])
+    life.live([add("xyz", DEAD), hours(2), add("w", DEAD)])
+    removed, told = upkeep_all(redis, quarantine_keep=HOUR)
+    assert (removed, told["dead"], told["bytes_dead"]) == ([0, 1, 0, 3], 1, redis("MEMORY", "USAGE", DEAD))
 
 
 @pytest.mark.parametrize("most,removed", [(4, (4, 0, 0)), (6, (5, 1, 0)), (7, (5, 2, 0)), (9, (5, 2, 2)), (99, (5, 2, 3))])
@@ -357,7 +363,7 @@ def test_a_command_is_forbidden(redis, command):
     assert (told["removed"], told["more"]) == (2 if FORBIDDEN[command] else 0, 0)
     assert bool(told["why"]) != FORBIDDEN[command]
     assert life.left() == ("cde" if FORBIDDEN[command] else "abcde")
-    assert (told["bytes"] == -1) == (command == "memory|usage")
+    assert (told["bytes"] == -1) == (command in ("memory|usage", "xlen"))
 
 
 RIGHTS = ("+pexpire", "+xtrim", "+xrange", "+xlen", "+xpending", "+xinfo|stream", "+xinfo|groups", "+xinfo|consumers",
@@ -599,3 +605,75 @@ def test_at_random(redis):
         except Exception:
             print("Chance(redis, %d).live(150), the last steps:" % seed, *chance.log[-30:], sep="\n")
             raise
+
+
+MB = 1 << 20
+
+# label: QUARANTINE_MAX, EVENTS_MAX, maxmemory, partitions of the server: what the room says, of quarantine with Q bytes
+# and events with E bytes
+ROOMS = {
+    "no bounds": ("0", "0", 0, 1, "- -"),
+    "bytes": (1000000, 500000, 0, 1, "{1000000-Q} {500000-E}"),
+    "a part of maxmemory": ("10%", "5%", 64 * MB, 1, "{64*MB//10-Q} {64*MB//20-E}"),
+    "a part of nothing": ("10%", "10%", 0, 1, "- -"),
+    "partitions share": ("10%", 1600000, 64 * MB, 16, "{64*MB//160-Q} {100000-E}"),
+    "there is more than that": (100, 1000000, 0, 1, "0 {1000000-E}"),
+    "only one has a bound": ("0", 1000000, 0, 1, "- {1000000-E}"),
+}
+
+
+@pytest.mark.parametrize("label", ROOMS)
+def test_room_is_what_is_left_of_the_bound(redis, label):
+    quarantine_most, events_most, maxmemory, partitions, want = ROOMS[label]
+    redis("CONFIG", "SET", "maxmemory", maxmemory)
+    redis("XADD", QUARANTINE, "*", "raw", "a" * 5000)
+    redis("XADD", EVENTS, "*", "raw", "b" * 3000)
+    told = upkeep(redis, quarantine_most=quarantine_most, events_most=events_most, partitions=partitions)
+    values = {"MB": MB, "Q": told["bytes"], "E": told["bytes_events"]}
+    want = " ".join(part if part == "-" else str(eval(part.strip("{}"), values)) for part in want.split())
+    assert text(redis("GET", ROOM)) == want + " 0 0"
+
+
+def test_what_was_cut_is_told_once(redis):
+    redis("SET", ROOM, "0 5 7 3")
+    dry = upkeep(redis, dry=1, quarantine_most=100)
+    assert text(redis("GET", ROOM)) == "0 5 7 3"
+    told, again = upkeep(redis, quarantine_most=100), upkeep(redis, quarantine_most=100)
+    assert [(each["cut"], each["cut_events"]) for each in (dry, told, again)] == [(7, 3), (7, 3), (0, 0)]
+    assert text(redis("GET", ROOM)) == "100 - 0 0"
+
+
+def test_a_count_that_somebody_made_up(redis):
+    """Told as a number that is none below 0, which would end the worker's connection."""
+    redis("SET", ROOM, "0 5 99999999999999999999 3")
+    reply = redis("EVAL", SOURCE, 8, STREAM, LEASE, QUARANTINE, EVENTS, DEAD, ROOM, *SEEN, "a", 60000, -1, 0, 1000, 0, 0, 0, 0, 0, 1)
+    assert reply[14:16] == [1 << 53, 3]
+
+
+def test_what_was_cut_is_told_by_a_full_server(redis):
+    redis("SET", ROOM, "0 5 7 3")
+    redis("CONFIG", "SET", "maxmemory", 1)
+    told, again = upkeep(redis, quarantine_most=100), upkeep(redis, quarantine_most=100)
+    assert (told["cut"], told["cut_events"], told["most"], again["cut"]) == (7, 3, 1, 0)
+
+
+@pytest.mark.parametrize("room", ("", "no sense", "1 2 3", "0 0 -1 -1"))
+def test_a_room_that_makes_no_sense_is_made_anew(redis, room):
+    redis("SET", ROOM, room)
+    assert upkeep(redis, quarantine_most=100)["cut"] == 0
+    assert text(redis("GET", ROOM)) == "100 - 0 0"
+
+
+def test_memory_and_digests_are_told(redis):
+    redis("CONFIG", "SET", "maxmemory", 64 * MB)
+    redis("SADD", SEEN[0], *range(100))
+    redis("SADD", SEEN[1], *range(20))
+    redis("XADD", STREAM, "*", "name", "a" * 1000)
+    told = upkeep(redis)
+    assert (told["most"], told["digests"]) == (64 * MB, 118)
+    assert MB / 2 < told["used"] < 16 * MB
+    version = redis("INFO", "server").split(b"redis_version:")[1].split()[0].decode()
+    assert told["version"] == (version if int(version.split(".")[0]) >= 7 else "")
+    assert told["bytes_stream"] == redis("MEMORY", "USAGE", STREAM)
+    redis("SET", SEEN[0], "no set")
+    assert upkeep(redis)["digests"] == -1

@@ -1,16 +1,19 @@
 #!/bin/sh
-# Posts the API page's sample to what `make run` started, as JSON, XML and form, and shows the 24 entries it becomes.
+# Posts the API page's sample to what `make run` started, as JSON, XML and form, and shows what the 24 entries look
+# like that it becomes; then a short day of made-up traffic, and the last statuses of it.
 # HTTP_PORT, RUN_DIR, TICKSTREAM_APP_SECRET, TICKSTREAM_REDIS_URL and TICKSTREAM_STREAM mean the same as there.
 #
-#   demo.sh [PROGRAM]   what signs: the program (build/gcc-release/tickstream)
+#   demo.sh [PROGRAM]   the program (build/gcc-release/tickstream), which signs and sends
 #   URL                 another set-up's address: http://127.0.0.1:8080 when docker compose has started it.  A handler
 #                       there signs then, and Redis is asked through its container, unless the variables above say it
+#   DEMO_SECONDS        how long the day takes (10)
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 run_dir=${RUN_DIR:-$top/build/run}
 stream=${TICKSTREAM_STREAM:-whatsapp:statuses}
 program=${1:-$top/build/gcc-release/tickstream}
+sender=$program     # on this machine, also when the one that signs is in a container
 has_secret=${TICKSTREAM_APP_SECRET+set}${TICKSTREAM_APP_SECRET_FILE+set}
 if [ -n "${URL-}" ]; then
     base=$URL
@@ -114,6 +117,30 @@ entries() {
         return lines' 1 "$stream" "$before" "$mark" "$@"
 }
 
+# The secret's file on this machine, of which the containers have a copy: as .env or the shell names it.
+compose_secret() {
+    (cd "$top" && file=${APP_SECRET_FILE:-$(sed -n 's/^APP_SECRET_FILE=//p' .env)} && [ -r "$file" ] && realpath "$file")
+}
+
+# A short day.  The containers have no HTTP client, so the program of this machine sends.
+send() {
+    if [ -z "$has_secret" ] && [ -n "${URL-}" ]; then
+        TICKSTREAM_APP_SECRET_FILE=$(compose_secret) || {
+            echo "no made-up traffic: the secret's file cannot be read here"
+            return 0
+        }
+        export TICKSTREAM_APP_SECRET_FILE
+    fi
+    "$sender" send "$base" --rate 80 --seconds "${DEMO_SECONDS:-10}" || failed=1
+}
+
+tail_of_stream() {
+    case $redis_url in
+        compose) compose exec -T handler tickstream tail -n 8 </dev/null ;;
+        *) TICKSTREAM_REDIS_URL=$redis_url "$sender" tail -n 8 ;;
+    esac
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -134,10 +161,16 @@ post json application/json
 post xml application/xml
 post form application/x-www-form-urlencoded
 entries id status recipient_id errors >"$work/entries"
-cat "$work/entries"
+awk '!shown[$2]++' "$work/entries"     # one of each body: its eight are alike
 added=$(grep -c . "$work/entries" || true)
 echo "$added entries in $stream"
 if [ "$failed" -ne 0 ] || [ "$added" -ne 24 ]; then
     echo "demo: expected three times 200 and 24 entries" >&2
     exit 1
 fi
+
+printf '\nA short day of a sender:\n'
+send
+echo
+tail_of_stream || failed=1
+exit "$failed"

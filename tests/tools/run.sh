@@ -69,8 +69,12 @@ choose_settings() {
     fi
     export TICKSTREAM_LISTEN=${TICKSTREAM_LISTEN:-unix:$run_dir/tickstream.sock}
     [ -e "$run_dir/tickstream.conf" ] ||
-        echo '# TICKSTREAM_NAME=value, one a line; SIGHUP reads it again. The environment of `make run` wins.' \
-            >"$run_dir/tickstream.conf"
+        cat >"$run_dir/tickstream.conf" <<'TEXT'
+# TICKSTREAM_NAME=value, one a line; SIGHUP reads it again. The environment of `make run` wins.
+# What all consumer groups have acknowledged and is older than an hour is removed; without a group nothing is.
+TICKSTREAM_TRIM=acked
+TICKSTREAM_TRIM_KEEP=1h
+TEXT
     "$program" --config "$run_dir/tickstream.conf" --check-config >/dev/null || exit 2
 }
 
@@ -236,6 +240,7 @@ redis-cli$redis XRANGE $stream - +
 Take over changed settings and secrets ($run_dir/tickstream.conf, app_secret, verify_token):
 kill -HUP ${pids[tickstream]}
 TEXT
+    printf '\n%s\n' "$("$program" --config "$run_dir/tickstream.conf" size 2>&1 | tail -n 1)"
     if redis_is_full; then
         cat <<TEXT
 
