@@ -77,6 +77,18 @@ bool error_passes(const ErrorRule *rule)
            rule->verdict == VERDICT_MOVED || rule->verdict == VERDICT_ASK;
 }
 
+bool error_is_of_rights(Str error)
+{
+    static const Str beginnings[] = {STR_INIT("NOPERM"), STR_INIT("ERR unknown"),
+                                     STR_INIT("ERR Unknown")};
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        if (str_starts_with(error, beginnings[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Str error_to_show(Str error)
 {
     const Str quoting = STR(", with args");

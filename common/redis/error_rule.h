@@ -34,6 +34,10 @@ const ErrorRule *error_rule(Str error);
 /* Does it pass by itself, so that it is worth while to ask again, here or elsewhere? */
 bool error_passes(const ErrorRule *rule);
 
+/* Is it refused to our user, or to everybody? Providers take commands away, which then are unknown.
+ */
+bool error_is_of_rights(Str error);
+
 /* As much of an error reply as may be logged: some quote the command, and so what is nobody's
  * business; all are cut. */
 Str error_to_show(Str error);

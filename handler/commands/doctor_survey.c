@@ -175,8 +175,7 @@ static void ask_clock(Survey *survey, ServerFacts *server)
 
 static bool is_of_rights(const Reply *reply)
 {
-    return reply->kind == REPLY_ERROR && (str_starts_with(reply->text, STR("NOPERM")) ||
-                                          str_starts_with(reply->text, STR("ERR unknown command")));
+    return reply->kind == REPLY_ERROR && error_is_of_rights(reply->text);
 }
 
 static Str word_for(Str word, const StreamKeys *keys)

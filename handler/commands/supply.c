@@ -1,6 +1,7 @@
 #include "commands/supply.h"
 
 #include "commands/command.h"
+#include "redis/error_rule.h"
 #include "stream/capacity.h"
 
 #include <stdlib.h>
@@ -9,24 +10,11 @@
 #define ALIKE "64"
 #define UNLIKE "1000"
 
-/* To our user, or to everybody: providers take commands away, which then are unknown. */
-static bool is_forbidden(Str error)
-{
-    static const Str without[] = {STR_INIT("NOPERM"), STR_INIT("ERR unknown"),
-                                  STR_INIT("ERR Unknown")};
-    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
-        if (str_starts_with(error, without[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* NULL: there is no answer, or none that can be done without; why has been told. */
 static const Reply *ask(Rounds *rounds, size_t partition, const Str *words, size_t count)
 {
     const Reply *reply = rounds_try(rounds, partition, words, count);
-    if (reply && reply->kind == REPLY_ERROR && !is_forbidden(reply->text)) {
+    if (reply && reply->kind == REPLY_ERROR && !error_is_of_rights(reply->text)) {
         rounds_complain_of_error(rounds, partition, reply->text);
         return NULL;
     }

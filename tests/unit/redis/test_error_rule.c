@@ -60,8 +60,30 @@ static void test_rules(void **state)
     }
 }
 
+/* Users lack rights, and providers take commands away from everybody. */
+static void test_rights(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reply;
+        bool want;
+    } rows[] = {
+        {"NOPERM User tickstream has no permissions to run the 'scard' command", true},
+        {"ERR unknown command 'INFO', with args beginning with: 'memory'", true},
+        {"ERR unknown subcommand 'FORGET'", true},
+        {"ERR Unknown subcommand or wrong number of arguments for 'usage'", true},
+        {"ERR wrong number of arguments for 'scard' command", false},
+        {"WRONGTYPE Operation against a key holding the wrong kind of value", false},
+        {"NOAUTH Authentication required.", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(error_is_of_rights(str_from(rows[i].reply)), rows[i].want);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_rights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
