@@ -50,8 +50,10 @@ typedef struct {
 
 /* Asking */
 
-static int complain(const Inquiry *inquiry, const char *text, int status)
+static int complain(const Inquiry *inquiry, const char *why, int status)
 {
+    char text[2 * LIMIT_TEXT];
+    human_plain(str_from(why), text, sizeof(text));
     fprintf(stderr, "dedupe: %s (%s)\n", text, inquiry->report.server);
     return status;
 }
@@ -67,18 +69,13 @@ static int complain_of_error(const Inquiry *inquiry, const Reply *error)
     return complain(inquiry, text, error_passes(rule) ? EXIT_TRY_AGAIN : EXIT_NO);
 }
 
-/* Providers of Redis take commands away, which then are unknown. */
 static Outcome outcome_of(const Reply *reply)
 {
-    static const Str without[] = {STR_INIT("NOPERM"), STR_INIT("ERR unknown"),
-                                  STR_INIT("ERR Unknown")};
     if (reply->kind != REPLY_ERROR) {
         return reply->kind == REPLY_NIL ? ABSENT : TOLD;
     }
-    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
-        if (str_starts_with(reply->text, without[i])) {
-            return FORBIDDEN;
-        }
+    if (error_is_of_rights(reply->text)) {
+        return FORBIDDEN;
     }
     return str_starts_with(reply->text, STR("WRONGTYPE")) ? WRONG_TYPE : FAILED;
 }

@@ -2,6 +2,7 @@
 
 #include "commands/command.h"
 #include "commands/doctor_survey.h"
+#include "commands/human.h"
 #include "commands/options.h"
 
 #include "base/text.h"
@@ -66,19 +67,10 @@ static Told *find_same(const Doctor *doctor, const Finding *finding)
     return NULL;
 }
 
-/* Without what would steer a terminal: texts of others are in it. */
-static void make_plain(char *text)
-{
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
-        *text = c < ' ' || c == 0x7f ? '?' : *text;
-    }
-}
-
 void doctor_tell(Doctor *doctor, const char *where, const Finding *finding)
 {
     Finding plain = *finding;
-    make_plain(plain.what);
+    human_plain(str_from(finding->what), plain.what, sizeof(plain.what));
     Told *same = find_same(doctor, &plain);
     if (same) {
         same->more++;

@@ -70,3 +70,19 @@ const char *human_time(int64_t seconds, char to[HUMAN_ROOM])
     }
     return to;
 }
+
+const char *human_plain(Str text, char *to, size_t room)
+{
+    const size_t len = text.len < room - 1 ? text.len : room - 1;
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)text.ptr[i],
+                            before = i ? (unsigned char)text.ptr[i - 1] : 0;
+        const bool is_c1 = before == 0xC2 && c >= 0x80 && c < 0xA0; /* U+009B is as ESC [ */
+        to[i] = c < ' ' || c == 0x7f || is_c1 ? '?' : text.ptr[i];
+        if (is_c1) {
+            to[i - 1] = '?';
+        }
+    }
+    to[len] = '\0';
+    return to;
+}

@@ -1,9 +1,11 @@
 /*
- * Numbers, spans and times as a person reads them. Each function writes to a buffer of HUMAN_ROOM
- * bytes and returns it.
+ * Numbers, spans, times and texts of others as a person reads them. Each function returns the
+ * buffer that it writes to.
  */
 #ifndef TICKSTREAM_HUMAN_H
 #define TICKSTREAM_HUMAN_H
+
+#include "base/str.h"
 
 #include <stdint.h>
 
@@ -20,5 +22,8 @@ const char *human_span(int64_t seconds, char to[HUMAN_ROOM]);
 
 /* Unix seconds as local time: "2025-12-31 23:59:59 +0100". */
 const char *human_time(int64_t seconds, char to[HUMAN_ROOM]);
+
+/* A text of others without what steers a terminal, cut; room: bytes with the end. */
+const char *human_plain(Str text, char *to, size_t room);
 
 #endif

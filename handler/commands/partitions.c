@@ -1,124 +1,85 @@
 #include "commands/command.h"
 
 #include "base/text.h"
-#include "commands/human.h"
-#include "commands/reach.h"
-#include "redis/error_rule.h"
+#include "commands/rounds.h"
 #include "redis/slots.h"
 
 #include <stdlib.h>
 
 enum { ADDRESS_LEAST = 5, NAME_LEAST = 6 }; /* width of "owner", of "stream" */
 
-/* One more than partitions are asked about: the number that is noted beside the stream is last. */
-enum { PLACES = PARTITIONS_MOST + 1 };
-
 typedef struct {
-    Reach reach;
-    const Partitions *partitions;
-    uint16_t slots[PLACES];
-    Address owners[PLACES]; /* "" = not known */
+    Rounds rounds;
     bool is_told[PARTITIONS_MOST];
     uint64_t lengths[PARTITIONS_MOST];
     unsigned made_with; /* 0 = nobody has noted it yet, or it is not known */
     bool is_made_told;
-    int status; /* of the command */
 } Survey;
 
-/* Asking */
+static size_t count_of(const Survey *survey)
+{
+    return survey->rounds.partitions->count;
+}
+
+static Str stream_of(const Survey *survey, size_t i)
+{
+    return rounds_keys(&survey->rounds, i)->stream;
+}
+
+static const Config *config_of(const Survey *survey)
+{
+    return survey->rounds.reach.config;
+}
 
 static bool in_cluster(const Survey *survey)
 {
-    return survey->reach.config->redis.kind == SERVERS_CLUSTER;
+    return config_of(survey)->redis.kind == SERVERS_CLUSTER;
 }
 
-/* The first complaint is told; what is wrong with others follows from it, or is seen next time. */
-static void complain(Survey *survey, const char *text, int status)
-{
-    if (survey->status == EXIT_DONE) {
-        fprintf(stderr, "partitions: %s\n", text);
-        survey->status = status;
-    }
-}
-
-static void complain_of_key(Survey *survey, Str key, Str why, int status)
-{
-    char text[4 * LIMIT_TEXT];
-    snprintf(text, sizeof(text), "%.*s: %.*s (%.280s)", STR_ARG(key), STR_ARG(why),
-             survey->reach.url.shown);
-    complain(survey, text, status);
-}
-
-/* NULL: there is no answer; why has been told. */
-static const Reply *ask(Survey *survey, size_t place, const char *command, Str key)
-{
-    Error error;
-    const Str words[] = {str_from(command), key};
-    Client *client = reach_open(&survey->reach, &survey->owners[place], &error);
-    const Reply *reply = client ? client_call(client, words, 2, &error) : NULL;
-    if (!reply) {
-        complain_of_key(survey, key, str_from(error.text), command_status(error.code));
-        return NULL;
-    }
-    if (reply->kind == REPLY_ERROR) {
-        const bool passes = error_passes(error_rule(reply->text));
-        complain_of_key(survey, key, error_to_show(reply->text), passes ? EXIT_TRY_AGAIN : EXIT_NO);
-        return NULL;
-    }
-    return reply;
-}
+/* Asking */
 
 static void ask_length(Survey *survey, size_t i)
 {
-    const Reply *reply = ask(survey, i, "XLEN", survey->partitions->keys[i]->stream);
+    const Str words[] = {STR("XLEN"), stream_of(survey, i)};
+    const Reply *reply = rounds_ask(&survey->rounds, i, words, 2);
     survey->is_told[i] = reply && reply->kind == REPLY_INTEGER;
     survey->lengths[i] = survey->is_told[i] ? (uint64_t)reply->integer : 0;
 }
 
 static void ask_number(Survey *survey)
 {
-    const Str key = survey->partitions->number;
-    const Reply *reply = ask(survey, survey->partitions->count, "GET", key);
+    Rounds *rounds = &survey->rounds;
+    const Str key = rounds->partitions->number, words[] = {STR("GET"), key};
+    const Reply *reply = rounds_ask(rounds, count_of(survey), words, 2);
     survey->is_made_told = reply && reply->kind == REPLY_NIL;
     if (reply && reply->kind == REPLY_TEXT) {
         survey->is_made_told = str_get_number(reply->text, UINT32_MAX, &survey->made_with);
         if (!survey->is_made_told) {
-            complain_of_key(survey, key, STR("is no number of partitions"), EXIT_NO);
+            rounds_complain(rounds, key, STR("is no number of partitions"), EXIT_NO);
         }
     }
 }
 
 static void compare_number(Survey *survey)
 {
-    char text[2 * LIMIT_TEXT];
-    if (survey->made_with && survey->made_with != survey->partitions->count) {
+    char text[LIMIT_TEXT];
+    if (survey->made_with && survey->made_with != count_of(survey)) {
         snprintf(text, sizeof(text),
                  "the stream was made with %u partitions, STREAM_PARTITIONS is %zu: nothing is "
                  "stored",
-                 survey->made_with, survey->partitions->count);
-        complain_of_key(survey, survey->partitions->number, str_from(text), EXIT_NO);
+                 survey->made_with, count_of(survey));
+        rounds_complain(&survey->rounds, survey->rounds.partitions->number, str_from(text),
+                        EXIT_NO);
     }
 }
 
-/* false: nobody tells where anything is. */
-static bool inquire(Survey *survey)
+static void inquire(Survey *survey)
 {
-    const Partitions *partitions = survey->partitions;
-    Error error;
-    for (size_t i = 0; i < partitions->count; i++) {
-        survey->slots[i] = slot_of(partitions->keys[i]->stream);
-    }
-    survey->slots[partitions->count] = slot_of(partitions->number);
-    if (!reach_find(&survey->reach, survey->slots, partitions->count + 1, survey->owners, &error)) {
-        complain(survey, error.text, command_status(error.code));
-        return false;
-    }
     ask_number(survey);
     compare_number(survey);
-    for (size_t i = 0; i < partitions->count; i++) {
+    for (size_t i = 0; i < count_of(survey); i++) {
         ask_length(survey, i);
     }
-    return true;
 }
 
 /* Showing */
@@ -134,9 +95,9 @@ static void measure(const Survey *survey, int *ret_name, int *ret_owner)
 {
     char text[ADDRESS_TEXT];
     size_t name = NAME_LEAST, owner = ADDRESS_LEAST;
-    for (size_t i = 0; i < survey->partitions->count; i++) {
-        const size_t name_len = survey->partitions->keys[i]->stream.len,
-                     owner_len = strlen(show_owner(&survey->owners[i], text));
+    for (size_t i = 0; i < count_of(survey); i++) {
+        const size_t name_len = stream_of(survey, i).len,
+                     owner_len = strlen(show_owner(&survey->rounds.owners[i], text));
         name = name_len > name ? name_len : name;
         owner = owner_len > owner ? owner_len : owner;
     }
@@ -146,9 +107,9 @@ static void measure(const Survey *survey, int *ret_name, int *ret_owner)
 
 static void print_head(const Survey *survey)
 {
-    const Config *config = survey->reach.config;
+    const Config *config = config_of(survey);
     printf("%-16s%s (%s)\n", "stream", config->stream, config->redis.shown);
-    printf("%-16s%zu\n", "partitions", survey->partitions->count);
+    printf("%-16s%zu\n", "partitions", count_of(survey));
     printf("%-16s", "made with");
     if (survey->made_with) {
         printf("%u\n\n", survey->made_with);
@@ -160,12 +121,12 @@ static void print_head(const Survey *survey)
 static void print_row(const Survey *survey, size_t i, int name_width, int owner_width)
 {
     char owner[ADDRESS_TEXT], length[HUMAN_ROOM];
-    const Str name = survey->partitions->keys[i]->stream;
+    const Str name = stream_of(survey, i);
     printf("%9zu  %-*.*s  ", i, name_width, STR_ARG(name));
     if (in_cluster(survey)) {
-        printf("%5u  ", survey->slots[i]);
+        printf("%5u  ", slot_of(stream_of(survey, i)));
     }
-    printf("%-*s  %s\n", owner_width, show_owner(&survey->owners[i], owner),
+    printf("%-*s  %s\n", owner_width, show_owner(&survey->rounds.owners[i], owner),
            survey->is_told[i] ? human_count(survey->lengths[i], length) : "?");
 }
 
@@ -176,7 +137,7 @@ static void print_all(const Survey *survey)
     print_head(survey);
     printf("partition  %-*s  %s%-*s  length\n", name_width, "stream",
            in_cluster(survey) ? " slot  " : "", owner_width, "owner");
-    for (size_t i = 0; i < survey->partitions->count; i++) {
+    for (size_t i = 0; i < count_of(survey); i++) {
         print_row(survey, i, name_width, owner_width);
     }
 }
@@ -193,15 +154,15 @@ static void add_number(Text *to, bool is_known, uint64_t number)
 static void add_row(const Survey *survey, size_t i, Text *to)
 {
     char owner[ADDRESS_TEXT];
-    const bool is_owned = survey->owners[i].host[0] != '\0';
+    const bool is_owned = survey->rounds.owners[i].host[0] != '\0';
     text_add_format(to, "%s\n{\"partition\":%zu,\"stream\":", i ? "," : "", i);
-    text_add_json(to, survey->partitions->keys[i]->stream);
+    text_add_json(to, stream_of(survey, i));
     if (in_cluster(survey)) {
-        text_add_format(to, ",\"slot\":%u", survey->slots[i]);
+        text_add_format(to, ",\"slot\":%u", slot_of(stream_of(survey, i)));
     }
     text_add(to, STR(",\"owner\":"));
     if (is_owned) {
-        text_add_json(to, str_from(show_owner(&survey->owners[i], owner)));
+        text_add_json(to, str_from(show_owner(&survey->rounds.owners[i], owner)));
     } else {
         text_add(to, STR("null"));
     }
@@ -218,11 +179,11 @@ static void print_json(Survey *survey)
     Str result = {NULL, 0};
     if (arena) {
         text_add(&text, STR("{\"stream\":"));
-        text_add_json(&text, str_from(survey->reach.config->stream));
+        text_add_json(&text, str_from(config_of(survey)->stream));
         text_add(&text, STR(",\"made_with\":"));
         add_number(&text, survey->made_with != 0, survey->made_with);
         text_add(&text, STR(",\"partitions\":["));
-        for (size_t i = 0; i < survey->partitions->count; i++) {
+        for (size_t i = 0; i < count_of(survey); i++) {
             add_row(survey, i, &text);
         }
         text_add(&text, STR("]}\n"));
@@ -231,7 +192,7 @@ static void print_json(Survey *survey)
     if (result.ptr) {
         printf("%.*s", STR_ARG(result));
     } else {
-        complain(survey, "out of memory", EXIT_TRY_AGAIN);
+        rounds_complain(&survey->rounds, STR(""), STR("out of memory"), EXIT_TRY_AGAIN);
     }
     arena_free(arena);
 }
@@ -242,19 +203,14 @@ int partitions_main(const Config *config, int argc, char **argv)
     if (argc > 1 && !as_json) {
         return command_misused(command_find("partitions"));
     }
-    Survey survey = {.reach = {.config = config}};
-    Partitions *partitions = config_partitions(config);
-    survey.partitions = partitions;
-    if (!partitions) {
-        complain(&survey, "out of memory", EXIT_TRY_AGAIN);
-    } else if (inquire(&survey)) {
+    Survey survey = {.made_with = 0};
+    if (rounds_open(&survey.rounds, "partitions", config)) {
+        inquire(&survey);
         if (as_json) {
             print_json(&survey);
         } else {
             print_all(&survey);
         }
     }
-    reach_close(&survey.reach);
-    partitions_free(partitions);
-    return survey.status;
+    return rounds_end(&survey.rounds);
 }

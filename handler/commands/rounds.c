@@ -11,29 +11,13 @@
 
 /* Asking */
 
-/* A text of others without what steers a terminal, cut. */
-static void put_plain(Str text, char *to, size_t room)
-{
-    const size_t len = text.len < room - 1 ? text.len : room - 1;
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char c = (unsigned char)text.ptr[i],
-                            before = i ? (unsigned char)text.ptr[i - 1] : 0;
-        const bool is_c1 = before == 0xC2 && c >= 0x80 && c < 0xA0; /* U+009B is as ESC [ */
-        to[i] = c < ' ' || c == 0x7f || is_c1 ? '?' : text.ptr[i];
-        if (is_c1) {
-            to[i - 1] = '?';
-        }
-    }
-    to[len] = '\0';
-}
-
 void rounds_complain(Rounds *rounds, Str key, Str why, int status)
 {
     if (rounds->status != EXIT_DONE) {
         return;
     }
     char text[2 * LIMIT_TEXT];
-    put_plain(why, text, sizeof(text));
+    human_plain(why, text, sizeof(text));
     rounds->status = status;
     fprintf(stderr, "%s: %.*s%s%s (%s)\n", rounds->command, STR_ARG(key), key.len ? ": " : "", text,
             rounds->reach.url.shown);
@@ -124,7 +108,7 @@ static bool is_made_so(Rounds *rounds)
     return reply != NULL;
 }
 
-bool rounds_begin(Rounds *ret, const char *command, const Config *config)
+bool rounds_open(Rounds *ret, const char *command, const Config *config)
 {
     *ret = (Rounds){.command = command, .reach = {.config = config}};
     ret->partitions = config_partitions(config);
@@ -133,7 +117,12 @@ bool rounds_begin(Rounds *ret, const char *command, const Config *config)
         ret->status = EXIT_TRY_AGAIN;
         return false;
     }
-    return find_owners(ret) && is_made_so(ret);
+    return find_owners(ret);
+}
+
+bool rounds_begin(Rounds *ret, const char *command, const Config *config)
+{
+    return rounds_open(ret, command, config) && is_made_so(ret);
 }
 
 const Reply *rounds_call(Rounds *rounds, size_t partition, const Str *words, size_t count,
@@ -215,8 +204,7 @@ const char *rounds_age(Str id, char to[HUMAN_ROOM])
 
 const char *rounds_name(Str name, char to[NAME_ROOM])
 {
-    put_plain(name, to, NAME_ROOM);
-    return to;
+    return human_plain(name, to, NAME_ROOM);
 }
 
 const char *rounds_count(long long count, char to[HUMAN_ROOM])

@@ -17,8 +17,12 @@ typedef struct {
     int status;                          /* of the command */
 } Rounds;
 
-/* false: nobody tells where anything is, or the stream was made with another number of partitions,
- * and so it has been told. Ends with rounds_end() in any case. */
+/* Finds the owner of each partition. false: nobody tells where anything is, and so it has been
+ * told. Ends with rounds_end() in any case. */
+bool rounds_open(Rounds *ret, const char *command, const Config *config);
+
+/* The same, for those that write or go through entries. false: also when the stream was made with
+ * another number of partitions, which has been told. */
 bool rounds_begin(Rounds *ret, const char *command, const Config *config);
 
 /* Asks the owner of a partition. NULL: there is no answer, or it is an error; why has been told.

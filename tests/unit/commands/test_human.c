@@ -76,9 +76,30 @@ static void test_time(void **state)
     assert_string_equal(human_time(INT64_MAX, text), "@9223372036854775807");
 }
 
+/* What steers a terminal becomes '?', also U+009B, which is as ESC [ to some. */
+static void test_plain(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"", ""},
+        {"a name", "a name"},
+        {"\x1b[31m\n\x7f", "?[31m??"},
+        {"\xc2\x9b\x31m", "??1m"},
+        {"\xc3\xa4\xc2\xa0", "\xc3\xa4\xc2\xa0"},
+        {"123456789", "1234567"}, /* cut */
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char to[8];
+        assert_string_equal(human_plain(str_from(rows[i].text), to, sizeof(to)), rows[i].want);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_bytes),
-                                       cmocka_unit_test(test_span), cmocka_unit_test(test_time)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_count),
+                                       cmocka_unit_test(test_bytes), cmocka_unit_test(test_span),
+                                       cmocka_unit_test(test_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
